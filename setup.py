@@ -18,6 +18,7 @@ setup(
     package_data={"fink_like": ["jars.lock", "*.properties"]},
     install_requires=[
         "pyspark==4.1.1",
+        "delta-spark==4.4.0",
         "pandas>=2.2,<3",
         "pyarrow>=18",
         "numpy>=1.26",

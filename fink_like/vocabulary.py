@@ -216,3 +216,47 @@ def leaves(fields=NEUTRAL, prefix=""):
         else:
             found[prefix + entry.name] = entry
     return found
+
+BRONZE = (
+    Field("night", "int", "", "time.epoch", "Observing night YYYYMMDD; partition."),
+    Field("state", "string", "", "meta.code", "ok, waiting or dead, see STATES; partition."),
+    Field("survey", "string", "", "meta.id", "Survey that claims the topic; null: none does."),
+    Field("topic", "string", "", "", "Kafka topic."),
+    Field("partition", "int", "", "", "Kafka partition."),
+    Field("offset", "bigint", "", "", "Kafka offset."),
+    Field("kafka_time", "timestamp", "", "time.epoch", "Timestamp of the Kafka record."),
+    Field("ingest_time", "timestamp", "", "time.epoch", "When ingest wrote the row."),
+    Field("batch_id", "bigint", "", "", "Ingest batch that wrote the row."),
+    Field("bytes", "int", "byte", "", "Size of the Kafka value."),
+    Field("schema_key", "string", "", "", "Registry id, or c + 16 hex digits of the container "
+          "header's SHA-256."),
+    Field("lane", "string", "", "meta.code", "fast: decoded in the JVM; slow: in Python."),
+    Field("reason", "string", "", "meta.code", "Why not ok, see DEAD_LETTER_REASONS."),
+    Field("detail", "string", "", "meta.note", "What was found, in words."),
+    Field("night_assumed", "boolean", "", "meta.code",
+          "True: the alert's time is damaged or unknown, the night is Kafka's."),
+    *KEYS,
+    Field("datum_hash", "bigint", "", "", "xxhash64 of the datum: tells duplicates from revisions."),
+    Field("key", "binary", "", "", "Kafka key."),
+    Field("headers", "array<struct<key:string,value:binary>>", "", "", "Kafka headers."),
+    Field("sync", "binary", "", "", "A container's 16-byte sync marker."),
+    Field("header", "binary", "", "", "A container's header, where it is met for the first time."),
+    Field("datum", "binary", "", "", "The Avro record as received, without frame or container."),
+    Field("value", "binary", "", "", "The whole message, where it cannot be put together from "
+          "header, sync and datum."),
+)
+"""Bronze: one row a Kafka message, whatever it holds."""
+
+DELIVERIES = (
+    Field("night", "int", "", "time.epoch", "Observing night; partition."),
+    Field("survey", "string", "", "", "Survey of the alert."),
+    Field("diaSourceId", "bigint", "", "meta.id", "The alert."),
+    Field("revision", "int", "", "", "Its revision."),
+    Field("filter", "string", "", "", "Filter that it passed."),
+    Field("topic", "string", "", "", "Substream topic that it was sent to."),
+    Field("kafka_time", "timestamp", "", "time.epoch", "When the packet reached the survey topic."),
+    Field("sent_at", "timestamp", "", "time.epoch", "When it was handed to the substream topic."),
+    Field("batch_id", "bigint", "", "", "Distribute batch."),
+    Field("outcome", "string", "", "", "sent, or why not."),
+)
+"""What was sent where, and when."""

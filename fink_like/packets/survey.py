@@ -1,0 +1,168 @@
+"""What one `conf/surveys/<name>.yaml` declares: everything that makes a survey different."""
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+
+from fink_like.errors import ConfigError
+from fink_like.packets.expressions import Sentinels, parse
+from fink_like.packets.wire import CONTAINER, FRAMED
+from fink_like.vocabulary import DETAILS, DETECTION, FORCED, KEYS, LIMIT, Field, Struct
+
+STAMPS = ("science", "template", "difference")
+POINT = ("midpointMjdTai", "band", "psfFlux", "psfFluxErr", "visit")
+
+
+@dataclass(frozen=True)
+class History:
+    """One array of the packet that gives points of the light curve."""
+
+    array: str
+    kind: str
+    where: object
+    columns: dict = field(hash=False)
+    not_own: str = ""
+
+
+@dataclass(frozen=True)
+class Survey:
+    """A survey, as declared.
+
+    Parameters
+    ----------
+    name : str
+        Of the YAML file, the folder in `schemas/` and the struct with its own columns.
+    wire : str
+        ``container`` or ``framed``, see `fink_like.packets.wire`.
+    topics : str
+        Regular expression, matched whole.
+    utc_offset_hours : float
+        Of the site's noon, where its nights change.
+    first_light_mjd : float
+        Earlier times are damage.
+    public : str
+        Filter text that is true for alerts that may leave on open topics.
+    sentinels : Sentinels
+    columns : dict
+        Neutral name -> expression.
+    light_curve : tuple of History
+    stamps_form : str
+        ``fits`` or ``fits.gz``.
+    stamps : dict
+        science, template, difference -> path in the packet.
+    own : Struct
+        The survey's own columns, beside the neutral ones.
+    own_columns : dict
+        Their name -> expression.
+    """
+
+    name: str
+    wire: str
+    topics: str
+    utc_offset_hours: float
+    first_light_mjd: float
+    public: str
+    sentinels: Sentinels
+    columns: dict = field(hash=False)
+    light_curve: tuple
+    stamps_form: str
+    stamps: dict = field(hash=False)
+    own: Struct
+    own_columns: dict = field(hash=False)
+
+    def claims(self, topic):
+        """Whether a topic carries this survey's packets."""
+        return re.fullmatch(self.topics, topic) is not None
+
+
+def load(path):
+    """Read one survey.
+
+    Parameters
+    ----------
+    path : str or Path
+
+    Returns
+    -------
+    Survey
+
+    Raises
+    ------
+    ConfigError
+        With the file and the key that is wrong.
+    """
+    path = Path(path)
+    try:
+        content = yaml.safe_load(path.read_text())
+        return _survey(path.stem, content)
+    except KeyError as error:
+        raise ConfigError(f"{path}: key {error} is missing") from error
+    except (yaml.YAMLError, ConfigError, TypeError, ValueError, AttributeError, re.error) as error:
+        raise ConfigError(f"{path}: {error}") from error
+
+
+def load_all(folder, names=()):
+    """Read all surveys of a folder, or those named.
+
+    Returns
+    -------
+    dict
+        Name -> Survey.
+
+    Raises
+    ------
+    ConfigError
+        Also if a named survey has no file or none is there at all.
+    """
+    found = {path.stem: path for path in sorted(Path(folder).glob("*.yaml"))}
+    absent = sorted(set(names) - set(found))
+    if absent or not found:
+        raise ConfigError(f"{folder}: no file for {absent or 'any survey'}; there are {list(found)}")
+    return {name: load(path) for name, path in found.items() if not names or name in names}
+
+
+def of_topic(surveys, topic):
+    """The survey that claims a topic, or None."""
+    return next((s for s in surveys.values() if s.claims(topic)), None)
+
+
+def _survey(name, content):
+    if content["wire"] not in (CONTAINER, FRAMED):
+        raise ConfigError(f"wire: {content['wire']} is neither {CONTAINER} nor {FRAMED}")
+    re.compile(content["topics"])
+    missing = content.get("missing", {})
+    own = {n: dict(spec) for n, spec in content.get("own", {}).items()}
+    stamps = content.get("cutouts", {})
+    return Survey(
+        name=name, wire=content["wire"], topics=content["topics"],
+        utc_offset_hours=float(content["site"]["utc_offset_hours"]),
+        first_light_mjd=float(content["first_light_mjd"]), public=content["public"],
+        sentinels=Sentinels(tuple(missing.get("numbers", ())), tuple(missing.get("texts", ()))),
+        columns=_columns(content["columns"]),
+        light_curve=tuple(_history(h) for h in content.get("light_curve", ())),
+        stamps_form=stamps.get("form", ""),
+        stamps={s: parse(stamps[s]) for s in STAMPS if s in stamps},
+        own_columns={n: parse(spec.pop("from")) for n, spec in own.items()},
+        own=Struct(name, tuple(Field(n, **spec) for n, spec in own.items()),
+                   f"What only {name} says."))
+
+
+def _columns(specs):
+    known = {f.name for f in (*KEYS, *DETAILS)}
+    unknown = sorted(set(specs) - known)
+    absent = sorted({f.name for f in KEYS} - set(specs))
+    if unknown or absent:
+        raise ConfigError(f"columns: not in the vocabulary: {unknown}; keys not given: {absent}")
+    return {name: parse(spec) for name, spec in specs.items()}
+
+
+def _history(spec):
+    if spec["kind"] not in (DETECTION, FORCED, LIMIT):
+        raise ConfigError(f"light_curve: kind {spec['kind']} is not detection, forced or limit")
+    if sorted(spec["columns"]) != sorted(POINT):
+        raise ConfigError(f"light_curve from {spec['from']}: columns must be {POINT}")
+    return History(spec["from"], spec["kind"], parse(spec["where"]),
+                   {name: parse(e) for name, e in spec["columns"].items()},
+                   spec.get("not_own", ""))

@@ -1,0 +1,18 @@
+"""A sky with truth, seen by a survey, written as the survey's packets.
+
+>>> from fink_like import simulator
+>>> model = simulator.open_survey(root, survey)                        # doctest: +SKIP
+>>> for batch in simulator.night(model, 10_000, seed=1):               # doctest: +SKIP
+...     batch.values, batch.truth
+
+From seed to bytes: ``cadence`` lays out fields and exposures; ``populations`` draws objects, whose
+light curves are in ``transients``, ``variables`` and ``asteroids``; ``observing`` adds noise and
+keeps what is detected; ``columns`` names the quantities; a survey's recipe (``recipe``,
+``expressions``) fills the packet's fields from them; ``stamps`` and ``fits`` draw cutouts;
+``encoder`` and ``wires`` write bytes. All randomness is a hash of what it is for (``dice``).
+"""
+
+from fink_like.simulator.nights import Batch, night, plan, truth
+from fink_like.simulator.recipe import SurveyModel, open_survey
+
+__all__ = ["Batch", "SurveyModel", "night", "open_survey", "plan", "truth"]

@@ -1,0 +1,159 @@
+"""A survey as the simulator sees it: `conf/simulator/<survey>.yaml`, read and checked once."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from fink_like.errors import ConfigError
+from fink_like.packets.schemas import load_notation
+from fink_like.simulator import encoder, populations
+from fink_like.simulator.expressions import Expression
+
+SECTIONS = ("schema", "wire", "start_mjd", "alerts_per_visit", "site", "cadence", "noise", "bands",
+            "history", "stamps", "ids", "exposure", "source", "records")
+HISTORY, FORCED, ALERT = "history", "forced", "alert"
+
+
+@dataclass(frozen=True)
+class RecordRecipe:
+    """What fills one record of the packet.
+
+    Parameters
+    ----------
+    rows : str
+        ``alert``, ``history`` or ``forced``: which rows it is made for.
+    fields : dict of str to Expression
+    detected : set of str
+        Fields that are null where there was no detection.
+    when : Expression or None
+        Where it is false the record is null.
+    """
+
+    rows: str
+    fields: dict
+    detected: frozenset
+    when: Expression | None
+
+
+@dataclass(frozen=True)
+class SurveyModel:
+    """A survey to simulate; made by `open_survey`.
+
+    Parameters
+    ----------
+    survey : str
+        Name of its recipe.
+    recipe : dict
+        Plain sections: site, cadence, noise, bands, history, stamps, wire, ...
+    schema : dict
+        Avro schema of its packets.
+    program : encoder.Record
+        The schema, ready to encode.
+    ids, exposure, source : dict of str to Expression
+        Ids; columns of an exposure; columns of a difference source.
+    records : dict of str to RecordRecipe
+        By the field of the alert that holds the record; ``alert`` is the alert itself.
+    classes : tuple of SourceClass
+    """
+
+    survey: str
+    recipe: dict
+    schema: dict
+    program: object
+    ids: dict
+    exposure: dict
+    source: dict
+    records: dict
+    classes: tuple
+
+    @property
+    def depth(self):
+        """Typical 5-sigma magnitude: the mean over bands, weighted as they are used."""
+        bands = self.recipe["bands"].values()
+        return (sum(band["depth"] * band["weight"] for band in bands)
+                / sum(band["weight"] for band in bands))
+
+
+def open_survey(settings_root, survey, population="stream"):
+    """Read what is needed to simulate a survey.
+
+    Parameters
+    ----------
+    settings_root : str or Path
+        Folder that holds ``conf/`` and ``schemas/``.
+    survey : str
+        Name of a file in ``conf/simulator/``.
+    population : str, optional
+        Name of a file in ``conf/populations/``.
+
+    Returns
+    -------
+    SurveyModel
+
+    Raises
+    ------
+    ConfigError
+        A file is missing, or says what cannot be done.
+    """
+    root = Path(settings_root)
+    path = root / "conf" / "simulator" / f"{survey}.yaml"
+    recipe = _read(path)
+    missing = [section for section in SECTIONS if section not in recipe]
+    if missing:
+        raise ConfigError(f"{path}: sections {missing} are missing")
+    schema = load_notation(root / "schemas" / recipe["schema"])
+    program = encoder.compile_record(schema)
+    groups = {name: _expressions(recipe[name], f"{path}: {name}")
+              for name in ("ids", "exposure", "source")}
+    records = {name: _record(entry, f"{path}: {name}") for name, entry in recipe["records"].items()}
+    _check(records, program, path)
+    classes = populations.load(root / "conf" / "populations" / f"{population}.yaml")
+    return SurveyModel(survey=survey, recipe=recipe, schema=schema, program=program,
+                       records=records, classes=classes, **groups)
+
+
+def _read(path):
+    try:
+        recipe = yaml.safe_load(path.read_text())
+    except (OSError, yaml.YAMLError) as error:
+        known = sorted(entry.stem for entry in path.parent.glob("*.yaml"))
+        raise ConfigError(f"no readable recipe {path}: {error}; there are {known}") from error
+    if "extends" in recipe:
+        recipe = _merge(_read(path.with_name(f"{recipe.pop('extends')}.yaml")), recipe)
+    return recipe
+
+
+def _merge(below, above):
+    merged = dict(below)
+    for name, value in above.items():
+        both = isinstance(value, dict) and isinstance(merged.get(name), dict)
+        merged[name] = _merge(merged[name], value) if both else value
+    return merged
+
+
+def _expressions(entries, where):
+    return {name: Expression(source, f"{where}.{name}") for name, source in entries.items()}
+
+
+def _record(entry, where):
+    if entry.get("rows") not in (ALERT, HISTORY, FORCED):
+        raise ConfigError(f"{where}: rows is {entry.get('rows')!r}, not alert, history or forced")
+    detected = entry.get("detected") or {}
+    fields = _expressions({**(entry.get("fields") or {}), **detected}, where)
+    when = Expression(entry["when"], f"{where}.when") if "when" in entry else None
+    return RecordRecipe(entry["rows"], fields, frozenset(detected), when)
+
+
+def _check(records, program, path):
+    """Every field of the recipe is in the schema, and every field without a null is filled."""
+    children = {ALERT: program, **program.children()}
+    for name, record in records.items():
+        if name not in children:
+            raise ConfigError(f"{path}: {name}: the schema's alert has no such record")
+        known = {field.name: field for field in children[name].fields}
+        unknown = set(record.fields) - set(known)
+        needed = {field.name for field in known.values() if not field.nullable and not field.child}
+        if unknown or needed - set(record.fields):
+            raise ConfigError(f"{path}: {name}: not in the schema: {sorted(unknown)}; "
+                              f"not filled: {sorted(needed - set(record.fields))}")

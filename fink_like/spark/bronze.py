@@ -1,0 +1,99 @@
+"""Kafka messages -> rows of bronze, in one plan: every message becomes exactly one row."""
+
+from pyspark.sql import functions as F
+
+from fink_like.packets import normalise
+from fink_like.spark.avro import Decoder, name_survey, take_apart
+from fink_like.spark.slow_lane import slow_lane
+from fink_like.vocabulary import BRONZE, KEYS
+
+KEY_NAMES = tuple(f.name for f in KEYS)
+QUEUE_ROWS = 200  # rows of up to 0.9 MB that wait in the JVM for Python's answer
+
+
+def keys_only(survey):
+    """Paths that the key columns need."""
+    return normalise.wanted_paths(survey, light_curve=False, own=False)
+
+
+def rows(frame, settings, surveys, known, batch_id):
+    """Bronze rows of a batch of messages.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        From `fink_like.spark.kafka.stream`.
+    settings : Settings
+    surveys : dict
+    known : dict
+        Survey name -> list of PacketSchema, for the fast lane.
+    batch_id : int
+
+    Returns
+    -------
+    DataFrame
+        Columns of `fink_like.vocabulary.BRONZE`.
+    """
+    frame.sparkSession.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", QUEUE_ROWS)
+    decoder = Decoder(surveys, known, keys_only)
+    read_slowly = slow_lane(surveys, str(settings.schemas), known, settings.registry)
+    messages = (frame.withColumn("survey", name_survey(surveys))
+                .withColumn("apart", take_apart(surveys, known))
+                .select("*", "apart.*").drop("apart"))
+    fast = decoder.decode(messages).select("*", F.expr(_fast_keys(decoder)).alias("fast"))
+    failed = "fast IS NULL AND survey IS NOT NULL AND length(value) > 0"
+    parted = fast.select(
+        "survey", "topic", "partition", "offset", "timestamp", "key", "headers",
+        "schema_key", "datum", "sync", "fast",
+        F.expr("CASE WHEN fast IS NULL THEN value END").alias("value"),
+        F.expr("coalesce(length(value), 0)").alias("bytes"),
+        F.expr(f"CASE WHEN {failed} THEN value END").alias("unread"))
+    read = parted.select("*", read_slowly("unread", "survey").alias("slow"))
+    return _finish(read, surveys, batch_id)
+
+
+def _fast_keys(decoder):
+    """SQL: struct of key columns if the fast lane read the packet and found its id."""
+    def keys(alert):
+        return "named_struct(" + ", ".join(f"'{n}', {s}" for n, s in alert.keys().items()) + ")"
+
+    found = decoder.by_survey(lambda alert: alert.keys()["diaSourceId"])
+    return (f"CASE WHEN {decoder.read()} AND {found} IS NOT NULL "
+            f"THEN {decoder.by_survey(keys)} END")
+
+
+def _finish(read, surveys, batch_id):
+    lane = ("CASE WHEN fast IS NOT NULL THEN 'fast' "
+            "WHEN slow.diaSourceId IS NOT NULL THEN 'slow' END")
+    reason = ("CASE WHEN lane IS NOT NULL THEN NULL WHEN survey IS NULL THEN 'unknown_topic' "
+              "WHEN bytes = 0 THEN 'empty' ELSE slow.reason END")
+    state = ("CASE WHEN lane IS NOT NULL THEN 'ok' WHEN reason = 'schema_unreachable' "
+             "THEN 'waiting' ELSE 'dead' END")
+    chosen = {name: f"CASE lane WHEN 'fast' THEN {name} WHEN 'slow' THEN slow.{name} END"
+              for name in ("schema_key", "datum", "sync")}
+    keys = {name: f"CASE lane WHEN 'fast' THEN fast.{name} WHEN 'slow' THEN slow.{name} END"
+            for name in KEY_NAMES}
+    named = (read.selectExpr("*", f"{lane} AS lane").selectExpr("*", f"{reason} AS reason")
+             .selectExpr("* EXCEPT (schema_key, datum, sync)",
+                         *(f"{sql} AS {name}" for name, sql in {**chosen, **keys}.items())))
+    nights, assumed = _night(surveys)
+    final = {
+        "night": f"int({nights})", "state": state, "kafka_time": "timestamp",
+        "ingest_time": "current_timestamp()", "batch_id": f"{batch_id}L",
+        "detail": "CASE WHEN lane IS NULL THEN slow.detail END", "night_assumed": assumed,
+        "datum_hash": "CASE WHEN datum IS NOT NULL THEN xxhash64(datum) END",
+        "header": "CASE lane WHEN 'slow' THEN slow.header END",
+        "value": "CASE WHEN lane IS NULL OR (lane = 'slow' AND NOT slow.exact) THEN value END"}
+    return named.selectExpr(*(f"CAST({final.get(f.name, f'`{f.name}`')} AS {f.type}) "
+                              f"AS `{f.name}`" for f in BRONZE))
+
+
+def _night(surveys):
+    """SQL of the night and of whether it is assumed, for any survey or none."""
+    nights, assumed = "", ""
+    for survey in surveys.values():
+        night, guess = normalise.night_sql(survey)
+        nights += f"WHEN '{survey.name}' THEN {night} "
+        assumed += f"WHEN '{survey.name}' THEN {guess} "
+    by_kafka = "year(timestamp) * 10000 + month(timestamp) * 100 + day(timestamp)"
+    return f"CASE survey {nights}ELSE {by_kafka} END", f"CASE survey {assumed}ELSE true END"

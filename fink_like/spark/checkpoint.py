@@ -1,0 +1,114 @@
+"""A job's memory: its checkpoint, the identity it writes under, what each batch was given.
+
+Delta skips a repeated batch by number only. A checkpoint that does not belong to the table, or
+is older than it, would therefore lose data silently; so a job compares the two before it starts.
+"""
+
+import uuid
+
+from fink_like.errors import RefusedStart
+from fink_like.spark.control import ControlFolder
+from fink_like.spark.tables import last_batch, last_note
+
+KEPT_BATCHES = 200
+
+
+class Checkpoint:
+    """Checkpoint of one job.
+
+    Parameters
+    ----------
+    spark : SparkSession
+    settings : Settings
+    job : str
+    """
+
+    def __init__(self, spark, settings, job):
+        self.spark, self.job = spark, job
+        self.folder = settings.path("jobs", job)
+        self.location = settings.path("jobs", job, "checkpoint")
+        self._job = ControlFolder(spark, self.folder)
+        self._batches = ControlFolder(spark, settings.path("jobs", job, "batches"))
+        self.app_id = self._job.freeze("identity.json", {"app_id": f"{job}-{uuid.uuid4()}"})["app_id"]
+
+    def check(self, table):
+        """Refuse to start unless checkpoint and table agree, or the table is one batch ahead.
+
+        One ahead is a kill between the table's commit and the checkpoint's: the batch is run
+        again with the same input and Delta skips its write.
+
+        Raises
+        ------
+        RefusedStart
+            With what was found and what to do.
+        """
+        done = self.last_done()
+        written = last_batch(self.spark, table, self.app_id)
+        if done < 0 and written < 0:
+            self._refuse_foreign(table)
+        elif written not in (done, done + 1):
+            raise RefusedStart(
+                f"{self.job}: the checkpoint {self.location} says batch {done} was the last, the "
+                f"table {table} says {written}. One of them was restored from an older copy; to go "
+                "on would lose or repeat data. Put the matching copy back, or read docs/runbook.md, "
+                "\"checkpoint and table disagree\".")
+
+    def _refuse_foreign(self, table):
+        note, _ = last_note(self.spark, table)
+        if note and note.get("job") == self.job:
+            raise RefusedStart(
+                f"{self.job}: the checkpoint {self.location} is new, but {table} was already "
+                f"written by {note['app_id']} up to its batch {note['batch']}. To start again from "
+                "the beginning would write everything twice. Put the old checkpoint back, or read "
+                "docs/runbook.md, \"checkpoint lost\".")
+
+    def last_done(self):
+        """Number of the last batch the checkpoint calls complete, -1 if none."""
+        names = ControlFolder(self.spark, f"{self.location}/commits").names()
+        return max((int(name) for name in names if name.isdigit()), default=-1)
+
+    def freeze(self, batch_id, inputs):
+        """Fix a batch's inputs before its first attempt; a repeated batch gets the first ones."""
+        if batch_id % KEPT_BATCHES == 0:
+            for name in self._batches.names():
+                if int(name.removesuffix(".json")) < batch_id - KEPT_BATCHES:
+                    self._batches.delete(name)
+        return self._batches.freeze(f"{batch_id}.json", inputs)
+
+    def note(self, batch_id, **more):
+        """What is kept with a table's commit."""
+        return {"job": self.job, "app_id": self.app_id, "batch": batch_id, **more}
+
+    def start(self, frame, one_batch, trigger=None):
+        """Start the query.
+
+        Parameters
+        ----------
+        frame : DataFrame
+            A stream.
+        one_batch : callable
+            ``(frame, batch_id)``.
+        trigger : str, optional
+            Shortest time between batches; None: what is there now, then end.
+
+        Returns
+        -------
+        StreamingQuery
+        """
+        when = {"processingTime": trigger} if trigger else {"availableNow": True}
+        # Each job has a pool of its own, so that none starves a sibling in a shared session.
+        self.spark.sparkContext.setLocalProperty("spark.scheduler.pool", self.job)
+        return (frame.writeStream.queryName(self.job).foreachBatch(one_batch)
+                .option("checkpointLocation", self.location).trigger(**when).start())
+
+    def ask_to_stop(self):
+        """Leave the marker that a running job looks at between batches."""
+        self._job.write("stop.json", {"stop": True})
+
+    def should_stop(self):
+        """Whether the marker is there."""
+        return self._job.exists("stop.json")
+
+    def clear_stop(self):
+        """Remove the marker."""
+        self._job.delete("stop.json")

@@ -1,0 +1,80 @@
+"""Small JSON files beside the tables, on whatever file system the tables are on.
+
+They hold what must be decided once and survive a crash: the inputs of each batch, the schemas
+met so far, the marker that stops a job. Files are written under another name and renamed, so a
+reader sees all of one or nothing.
+"""
+
+import json
+import uuid
+
+
+class ControlFolder:
+    """A folder of small JSON files.
+
+    Parameters
+    ----------
+    spark : SparkSession
+        For its Hadoop file systems: local folders, HDFS, s3a, ...
+    path : str
+    """
+
+    def __init__(self, spark, path):
+        self._jvm = spark._jvm
+        self._root = self._jvm.org.apache.hadoop.fs.Path(path)
+        self._fs = self._root.getFileSystem(spark._jsc.hadoopConfiguration())
+        self.path = path
+
+    def _path(self, name):
+        return self._jvm.org.apache.hadoop.fs.Path(self._root, name)
+
+    def names(self):
+        """Names of the files, sorted; none if the folder is not there."""
+        if not self._fs.exists(self._root):
+            return []
+        found = (status.getPath().getName() for status in self._fs.listStatus(self._root))
+        return sorted(name for name in found if not name.startswith((".", "_")))
+
+    def exists(self, name):
+        """Whether a file is there."""
+        return self._fs.exists(self._path(name))
+
+    def read(self, name):
+        """Content of a file, None if it is not there."""
+        return json.loads(self._text(name)) if self.exists(name) else None
+
+    def read_lines(self, name):
+        """Lines of a text file; OSError from the JVM if it is not there."""
+        return self._text(name).splitlines()
+
+    def _text(self, name):
+        stream = self._fs.open(self._path(name))
+        try:
+            return self._jvm.org.apache.commons.io.IOUtils.toString(stream, "UTF-8")
+        finally:
+            stream.close()
+
+    def write(self, name, content):
+        """Write a file; what was there is replaced."""
+        self._fs.mkdirs(self._root)
+        part = self._path(f".{name}.{uuid.uuid4().hex}")
+        stream = self._fs.create(part, True)
+        try:
+            stream.write(bytearray(json.dumps(content).encode()))
+        finally:
+            stream.close()
+        self._fs.delete(self._path(name), False)
+        if not self._fs.rename(part, self._path(name)):
+            raise OSError(f"could not write {self.path}/{name}")
+
+    def freeze(self, name, content):
+        """Write a file unless it is there; return what is there now."""
+        existing = self.read(name)
+        if existing is None:
+            self.write(name, content)
+            return content
+        return existing
+
+    def delete(self, name):
+        """Remove a file, if it is there."""
+        self._fs.delete(self._path(name), False)

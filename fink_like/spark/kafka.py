@@ -1,0 +1,131 @@
+"""Kafka: reading the surveys' topics, making and filling the substreams' topics."""
+
+import json
+import time
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from fink_like.errors import SetupError
+
+ANSWER_S = 20
+
+
+def stream(spark, settings, surveys):
+    """The surveys' topics as a stream of messages.
+
+    Topics are found by pattern, a new one within a minute. Offsets that are gone stop the job
+    (``failOnDataLoss``) instead of passing for an empty night.
+
+    Parameters
+    ----------
+    spark : SparkSession
+    settings : Settings
+    surveys : dict
+
+    Returns
+    -------
+    DataFrame
+        key, value, topic, partition, offset, timestamp, timestampType, headers.
+    """
+    pattern = "^(" + "|".join(f"({s.topics})" for s in surveys.values()) + ")$"
+    reader = (spark.readStream.format("kafka")
+              .option("kafka.bootstrap.servers", settings.kafka.servers)
+              .option("subscribePattern", pattern)
+              .option("startingOffsets", settings.kafka.starting_offsets)
+              .option("failOnDataLoss", "true").option("includeHeaders", "true")
+              .option("maxOffsetsPerTrigger", settings.jobs.ingest_messages)
+              .option("kafka.metadata.max.age.ms", "30000")
+              .option("kafka.max.partition.fetch.bytes", str(settings.kafka.max_message_bytes))
+              .option("kafka.fetch.max.bytes", str(8 * settings.kafka.max_message_bytes)))
+    for name, value in settings.kafka.options.items():
+        reader = reader.option(f"kafka.{name}", value)
+    return reader.load()
+
+
+def send(frame, settings):
+    """Write rows (topic, partition, key, value, headers) to the substreams' server."""
+    writer = (frame.write.format("kafka")
+              .option("kafka.bootstrap.servers", out_servers(settings))
+              .option("includeHeaders", "true")
+              .option("kafka.max.request.size", str(settings.kafka.max_message_bytes))
+              .option("kafka.compression.type", "zstd")  # the schema in each key costs 0.5 % then
+              .option("kafka.linger.ms", "50").option("kafka.batch.size", str(1024 * 1024)))
+    for name, value in settings.kafka.options.items():
+        writer = writer.option(f"kafka.{name}", value)
+    writer.save()
+
+
+def out_servers(settings):
+    """Servers of the substreams."""
+    return settings.kafka.out_servers or settings.kafka.servers
+
+
+def admin(settings, servers=None):
+    """An admin client; Java-only options (jaas) do not concern it."""
+    options = {k: v for k, v in settings.kafka.options.items() if "jaas" not in k}
+    return AdminClient({"bootstrap.servers": servers or out_servers(settings), **options,
+                        "log_level": 3})
+
+
+def topics(settings, servers=None):
+    """Topic -> number of partitions.
+
+    Raises
+    ------
+    SetupError
+        No server answers.
+    """
+    servers = servers or settings.kafka.servers
+    try:
+        listed = admin(settings, servers).list_topics(timeout=ANSWER_S).topics
+    except KafkaException as error:
+        raise SetupError(f"no Kafka answers at {servers}: {error.args[0].str()}. "
+                         "`fink-like kafka start` starts one here.") from error
+    return {name: len(topic.partitions) for name, topic in listed.items()}
+
+
+def ensure_topics(settings, names, partitions=None, servers=None):
+    """Make the topics that are missing; a subscriber of a missing one crashes (fink-client).
+
+    Returns
+    -------
+    list of str
+        Those that were made.
+
+    Raises
+    ------
+    SetupError
+        A topic could not be made.
+    """
+    servers = servers or out_servers(settings)
+    missing = sorted(set(names) - set(topics(settings, servers)))
+    config = {"max.message.bytes": str(settings.kafka.max_message_bytes),
+              "retention.ms": str(settings.kafka.retention_hours * 3600 * 1000),
+              "cleanup.policy": "delete"}
+    wanted = [NewTopic(name, partitions or settings.kafka.substream_partitions, 1, config=config)
+              for name in missing]
+    client = admin(settings, servers)
+    for name, future in (client.create_topics(wanted) if wanted else {}).items():
+        try:
+            future.result(ANSWER_S)
+        except KafkaException as error:
+            if "already exists" not in str(error):
+                raise SetupError(f"topic {name} at {servers}: {error}") from error
+    _wait_for(settings, missing, servers)
+    return missing
+
+
+def _wait_for(settings, names, servers):
+    """A made topic has its leader a moment later; Spark's first look must not miss it."""
+    end = time.monotonic() + ANSWER_S
+    while set(names) - set(topics(settings, servers)):
+        if time.monotonic() > end:
+            raise SetupError(f"topics {names} were made at {servers} but do not appear")
+        time.sleep(0.1)
+
+
+def offsets_of(progress_text):
+    """Messages counted by the end offsets in a Kafka source's progress, per topic."""
+    ends = json.loads(progress_text) if isinstance(progress_text, str) else (progress_text or {})
+    return {topic: sum(partitions.values()) for topic, partitions in ends.items()}

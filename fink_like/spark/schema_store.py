@@ -1,0 +1,72 @@
+"""Schemas met in packets, kept beside the tables: one file a schema, never changed."""
+
+import base64
+
+from fink_like.packets import schemas
+from fink_like.spark.control import ControlFolder
+
+
+class SchemaStore:
+    """All schemas that packets of the configured surveys may be written in.
+
+    Parameters
+    ----------
+    spark : SparkSession
+    settings : Settings
+    surveys : dict
+        Name -> Survey.
+    """
+
+    def __init__(self, spark, settings, surveys):
+        self._folders = {name: ControlFolder(spark, settings.path("schemas", name))
+                         for name in surveys}
+        self._known = {name: schemas.SchemaBook(settings.schemas / name).known
+                       for name in surveys}
+        self._jvm_parser = spark._jvm.org.apache.avro.Schema
+        self.refresh()
+
+    def refresh(self):
+        """Read what other jobs have added since."""
+        for name, folder in self._folders.items():
+            for file in folder.names():
+                key = file.removesuffix(".json")
+                if key not in self._known[name]:
+                    self._known[name][key] = _from_file(folder.read(file))
+
+    def keys(self):
+        """Survey name -> sorted keys."""
+        return {name: sorted(known) for name, known in self._known.items()}
+
+    def pick(self, keys):
+        """Survey name -> list of PacketSchema, of the keys given.
+
+        Parameters
+        ----------
+        keys : dict
+            Survey name -> iterable of keys; a key that is not here is left out.
+        """
+        return {name: [known[key] for key in keys.get(name, ()) if key in known]
+                for name, known in self._known.items()}
+
+    def add(self, survey, schema):
+        """Keep a schema; false if Java's Avro cannot read it (its packets stay in the slow lane).
+
+        Parameters
+        ----------
+        survey : str
+        schema : PacketSchema
+        """
+        try:
+            self._jvm_parser.Parser().parse(schemas.text(schema.avro))
+        except Exception:  # py4j: any Avro exception; the reason is in the packets' own rows
+            return False
+        self._folders[survey].freeze(f"{schema.key}.json", {
+            "key": schema.key, "avro": schema.avro, "codec": schema.codec,
+            "header": base64.b64encode(schema.header).decode()})
+        self._known[survey][schema.key] = schema
+        return True
+
+
+def _from_file(content):
+    return schemas.PacketSchema(content["key"], content["avro"],
+                                base64.b64decode(content["header"]), content["codec"])

@@ -1,0 +1,165 @@
+"""Delta tables: made once, appended to exactly once per batch, read by everyone.
+
+Settings that some readers do not know (deletion vectors, column mapping, v2 checkpoints) are
+off, so that deltalake, polars and DuckDB read the tables too.
+"""
+
+import json
+
+from delta.tables import DeltaTable
+from py4j.protocol import Py4JJavaError
+from pyspark.sql.types import StructType
+
+from fink_like.spark.control import ControlFolder
+from fink_like.vocabulary import BRONZE, DELIVERIES, NEUTRAL
+
+PROPERTIES = {
+    "delta.enableDeletionVectors": "false",
+    "delta.columnMapping.mode": "none",
+    "delta.checkpointPolicy": "classic",
+    "delta.logRetentionDuration": "interval 30 days",
+    "delta.checkpointInterval": "50",
+}
+
+BRONZE_TABLE, SILVER_TABLE = "bronze", "silver"
+RESCORES_TABLE, DELIVERIES_TABLE = "rescores", "deliveries"
+
+
+def ddl(fields):
+    """Spark DDL of a list of Field and Struct."""
+    return ", ".join(f"`{f.name}` {f.type}" for f in fields)
+
+
+def schema(fields):
+    """Spark StructType of a list of Field and Struct."""
+    return StructType.fromDDL(ddl(fields))
+
+
+def silver_fields(surveys, specs):
+    """Columns of silver: neutral, one struct a survey, one struct a module."""
+    return (*NEUTRAL, *(s.own for s in surveys.values()), *(spec.struct for spec in specs))
+
+
+def create_bronze(spark, settings):
+    """Make bronze if it is not there; return its path."""
+    return _create(spark, settings.path(BRONZE_TABLE), BRONZE, ("night", "state"))
+
+
+def create_silver(spark, settings, fields):
+    """Make silver and rescores, or widen them by new columns, before a stream starts."""
+    paths = [settings.path(name) for name in (SILVER_TABLE, RESCORES_TABLE)]
+    for path in paths:
+        _create(spark, path, fields, ("night",))
+        _widen(spark, path, fields)
+    return paths
+
+
+def create_deliveries(spark, settings):
+    """Make the table of what was sent; return its path."""
+    return _create(spark, settings.path(DELIVERIES_TABLE), DELIVERIES, ("night",))
+
+
+def _create(spark, path, fields, partitions):
+    if not exists(spark, path):
+        builder = DeltaTable.createIfNotExists(spark).location(path)
+        builder = builder.addColumns(schema(fields)).partitionedBy(*partitions)
+        for name, value in PROPERTIES.items():
+            builder = builder.property(name, value)
+        builder.execute()
+    return path
+
+
+def _widen(spark, path, fields):
+    """Add columns and struct fields that the table lacks. A running reader would end on it."""
+    have, want = spark.read.format("delta").load(path).schema, schema(fields)
+    if set(_leaves(want)) - set(_leaves(have)):
+        (spark.createDataFrame([], want).write.format("delta").mode("append")
+         .option("mergeSchema", "true").save(path))
+
+
+def _leaves(struct, prefix=""):
+    for column in struct.fields:
+        if isinstance(column.dataType, StructType):
+            yield from _leaves(column.dataType, f"{prefix}{column.name}.")
+        else:
+            yield prefix + column.name
+
+
+def exists(spark, path):
+    """Whether there is a Delta table."""
+    return DeltaTable.isDeltaTable(spark, path)
+
+
+def read(spark, path):
+    """A table as a frame."""
+    return spark.read.format("delta").load(path)
+
+
+def stream(spark, path, max_bytes):
+    """A table as a stream of its appends; compaction and deletes by retention do not disturb."""
+    return (spark.readStream.format("delta").option("skipChangeCommits", "true")
+            .option("maxBytesPerTrigger", max_bytes).load(path))
+
+
+def append(frame, path, app_id, batch_id, note, compression="zstd"):
+    """Append a batch, once: a repeated (app_id, batch_id) writes nothing.
+
+    Parameters
+    ----------
+    frame : DataFrame
+    path : str
+    app_id : str
+        Identity of the checkpoint that counts the batches.
+    batch_id : int
+    note : dict
+        Kept with the commit, as its ``userMetadata``.
+    compression : str
+        ``lz4_raw`` for packets (two thirds gzipped stamps: zstd halves the speed and saves
+        little), ``zstd`` for everything people read.
+    """
+    (frame.write.format("delta").mode("append")
+     .option("txnAppId", app_id).option("txnVersion", batch_id)
+     .option("userMetadata", json.dumps(note)).option("compression", compression).save(path))
+
+
+def last_batch(spark, path, app_id):
+    """Last batch that a checkpoint's identity committed to a table, -1 if none."""
+    if not exists(spark, path):
+        return -1
+    try:
+        log = spark._jvm.org.apache.spark.sql.delta.DeltaLog.forTable(spark._jsparkSession, path)
+        found = log.update(False, _none(spark), _none(spark)).transactions().get(app_id)
+    except Py4JJavaError as error:
+        raise OSError(f"cannot read the Delta log of {path}: {error.java_exception}") from error
+    return int(found.get()) if found.isDefined() else -1
+
+
+def _none(spark):
+    return spark._jvm.scala.Option.empty()
+
+
+def last_note(spark, path):
+    """The ``userMetadata`` of the newest commit that has one, and its operation metrics."""
+    history = DeltaTable.forPath(spark, path).history(5).collect()
+    for row in history:
+        if row["userMetadata"]:
+            return json.loads(row["userMetadata"]), row["operationMetrics"]
+    return None, None
+
+
+def largest_added(spark, path, column):
+    """Largest value of a column in the newest commit, from its own file statistics.
+
+    Costs the reading of one small file, no Spark job.
+    """
+    found = [json.loads(add["stats"])["maxValues"].get(column) for add in newest_files(spark, path)]
+    return max((value for value in found if value is not None), default=None)
+
+
+def newest_files(spark, path):
+    """The ``add`` actions of the newest commit: partition values, size, statistics."""
+    log = spark._jvm.org.apache.spark.sql.delta.DeltaLog.forTable(spark._jsparkSession, path)
+    version = log.update(False, _none(spark), _none(spark)).version()
+    name = f"{version:020d}.json"
+    lines = ControlFolder(spark, f"{path}/_delta_log").read_lines(name)
+    return [action["add"] for action in map(json.loads, lines) if "add" in action]
