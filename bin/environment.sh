@@ -21,20 +21,20 @@ case "${LC_ALL:-${LC_CTYPE:-${LANG:-}}}" in
     *) LC_ALL=C.UTF-8; export LC_ALL ;;
 esac
 
+# Spark would listen on the network's address otherwise; on a laptop everything is on loopback.
+: "${SPARK_LOCAL_IP:=127.0.0.1}"
+export SPARK_LOCAL_IP
+
 # Prints the first Python that runs and is new enough; 3.14 and later only if there is no other,
 # because compiled packages follow a new Python months later.
 find_python() {
-    for candidate in "${FINK_LIKE_PYTHON:-}" python3 python3.13 python3.12 python3.11 python3.10; do
-        if [ -n "$candidate" ] && "$candidate" -c '
-import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' 2>/dev/null; then
-            command -v -- "$candidate"
-            return
-        fi
+    for newest in 14 99; do
+        for name in "${FINK_LIKE_PYTHON:-}" python3 python3.13 python3.12 python3.11 python3.10; do
+            [ -n "$name" ] && "$name" -c "import sys
+if not (3, 10) <= sys.version_info < (3, $newest): sys.exit(1)
+print(sys.executable)" 2>/dev/null && return
+        done
     done
-    if python3 -c 'import sys; sys.exit(sys.version_info < (3, 14))' 2>/dev/null; then
-        command -v python3
-        return
-    fi
     found=$(python3 --version 2>/dev/null) || found='no python3 that runs'
     echo "fink_like: Python 3.10 or newer is needed, found $found. Install one (Debian, as root:" \
          "\`apt-get install python3-venv\`), or set FINK_LIKE_PYTHON to one that you have." >&2

@@ -182,7 +182,8 @@ class _PipClock:
         self.seconds["download" if DOWNLOADING.match(line) else "install"] += now - self.last
         self.last = now
         if TELLING.match(line):
-            self.steps.progress(f"{line.strip()[:70]}  {now - self.began:.0f} s")
+            doing = line.strip().partition(": ")[0][:70]
+            self.steps.progress(f"{doing}  {now - self.began:.0f} s")
 
 
 def _run(command, log, told, more=()):

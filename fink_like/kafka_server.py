@@ -22,37 +22,9 @@ from fink_like import cache, jars, java, ports
 from fink_like.errors import SetupError
 
 STATE, PROPERTIES, LOG, DATA = "state.json", "server.properties", "server.log", "data"
-LOG_SETTINGS = "kafka_log.properties"
+SHIPPED, LOG_SETTINGS = "kafka_server.properties", "kafka_log.properties"  # beside this file
 JVM = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto",
        "-XX:+ExitOnOutOfMemoryError", "-Djava.awt.headless=true")
-MAX_MESSAGE = 10 * 1024 * 1024  # bytes: a deep-field alert with history passes Kafka's 1 MiB
-SETTINGS = {
-    "process.roles": "broker,controller",
-    "node.id": "1",
-    "controller.listener.names": "CONTROLLER",
-    "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
-    "log.dirs": DATA,  # relative to the folder, where the server runs: any path will do
-    "auto.create.topics.enable": "false",  # a misspelt topic is an error, not a new topic
-    "message.max.bytes": MAX_MESSAGE,
-    "replica.fetch.max.bytes": MAX_MESSAGE,
-    "log.retention.hours": "168",
-    "log.segment.bytes": 256 * 1024 * 1024,
-    "group.initial.rebalance.delay.ms": "0",
-    # one node: one copy of everything, and few partitions of Kafka's own topics (default 50)
-    "default.replication.factor": "1",
-    "offsets.topic.replication.factor": "1",
-    "offsets.topic.num.partitions": "4",
-    "transaction.state.log.replication.factor": "1",
-    "transaction.state.log.min.isr": "1",
-    "transaction.state.log.num.partitions": "4",
-    "share.coordinator.state.topic.replication.factor": "1",
-    "share.coordinator.state.topic.min.isr": "1",
-    "share.coordinator.state.topic.num.partitions": "1",
-    "num.network.threads": "2",
-    "num.io.threads": "4",
-    "background.threads": "4",
-    "log.cleaner.dedupe.buffer.size": 16 * 1024 * 1024,  # default 128 MiB of heap
-}
 
 
 @dataclass(frozen=True)
@@ -84,7 +56,7 @@ class KafkaServer:
     heap : str
         Java's largest heap, ``-Xmx``.
     settings : dict, optional
-        Server settings that overrule `SETTINGS`.
+        Server settings that overrule ``kafka_server.properties``.
     """
 
     def __init__(self, folder, port=None, heap="384m", settings=None):
@@ -120,26 +92,19 @@ class KafkaServer:
             It runs already, the port is taken, Java or jars are missing, or it did not come up:
             the message has the end of its log.
         """
-        if running := self.status():
-            raise SetupError(f"a Kafka server runs already in {self.folder}, process "
-                             f"{running.pid} at {running.servers}: use it, or stop it with "
-                             "`fink-like kafka stop`")
         cache.make_folder(self.folder, "choose another folder for Kafka")
-        port, cluster_id = self._choose_port(), self._cluster_id()
-        (self.folder / PROPERTIES).write_text(self._properties(port))
-        log_settings = Path(__file__).with_name(LOG_SETTINGS)
-        (self.folder / LOG_SETTINGS).write_text(log_settings.read_text())
-        if not (self.folder / DATA / "meta.properties").exists():
-            self._format(cluster_id)
-        with (self.folder / LOG).open("ab") as log:
-            self._process = self._java(["kafka.Kafka", PROPERTIES], cluster_id, log)
-        running = Running(self._process.pid, port, cluster_id)
-        self._write_state(running)
-        try:
-            self._wait_until_it_answers(running, timeout)
-        except BaseException:  # Ctrl-C too: no server is left behind half started
-            self.stop()
-            raise
+        # a second start at the same time must not write over the state of the first
+        with cache.one_at_a_time(self.folder / "start.lock", lambda line: None, "starting"):
+            if running := self.status():
+                raise SetupError(f"a Kafka server runs already in {self.folder}, process "
+                                 f"{running.pid} at {running.servers}: use it, or stop it with "
+                                 "`fink-like kafka stop`")
+            running = self._launch(self._choose_port(), self._cluster_id())
+            try:
+                self._wait_until_it_answers(running, timeout)
+            except BaseException:  # Ctrl-C too: no server is left behind half started
+                self.stop()
+                raise
         return running
 
     def stop(self, timeout=30.0):
@@ -210,16 +175,32 @@ class KafkaServer:
             return pairs["cluster.id"]
         return "F" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode()[1:22]
 
+    def _launch(self, port, cluster_id):
+        """Write settings, format an empty folder, start the process and write its state."""
+        (self.folder / PROPERTIES).write_text(self._properties(port))
+        (self.folder / LOG_SETTINGS).write_text(_shipped(LOG_SETTINGS))
+        if not (self.folder / DATA / "meta.properties").exists():
+            self._format(cluster_id)
+        with (self.folder / LOG).open("ab") as log:
+            self._process = self._java(["kafka.Kafka", PROPERTIES], cluster_id, log)
+        running = Running(self._process.pid, port, cluster_id)
+        half = self.folder / (STATE + ".part")
+        half.write_text(json.dumps(asdict(running)))
+        half.replace(self.folder / STATE)
+        return running
+
     def _properties(self, port):
+        """Settings as shipped, overruled by the user's, those by the addresses on loopback."""
         controller = ports.free_port()
-        given = {
-            **SETTINGS, **self.settings,
+        later = {  # of a name that comes twice, Java takes the last
+            **self.settings,
+            "log.dirs": DATA,  # relative to the folder, where the server runs: any path will do
             "listeners": f"PLAINTEXT://{ports.LOOPBACK}:{port},"
                          f"CONTROLLER://{ports.LOOPBACK}:{controller}",
             "advertised.listeners": f"PLAINTEXT://{ports.LOOPBACK}:{port}",
             "controller.quorum.voters": f"1@{ports.LOOPBACK}:{controller}",
         }
-        return "".join(f"{name}={value}\n" for name, value in given.items())
+        return _shipped(SHIPPED) + "".join(f"{name}={value}\n" for name, value in later.items())
 
     def _format(self, cluster_id):
         """Write the cluster's id and first metadata into the data folder."""
@@ -250,17 +231,17 @@ class KafkaServer:
 
     def _tail(self, lines=12):
         log = self.folder / LOG
-        end = log.read_text(errors="replace").splitlines()[-lines:]
-        return f"the end of {log}:\n  " + "\n  ".join(end)
-
-    def _write_state(self, running):
-        half = self.folder / (STATE + ".part")
-        half.write_text(json.dumps(asdict(running)))
-        half.replace(self.folder / STATE)
+        said = [line for line in log.read_text(errors="replace").splitlines()
+                if not line.startswith("\tat ")]  # a Java stack trace hides what happened
+        return f"the end of {log}:\n  " + "\n  ".join(said[-lines:])
 
     def _read_state(self):
         path = self.folder / STATE
         return Running(**json.loads(path.read_text())) if path.exists() else None
+
+
+def _shipped(name):
+    return Path(__file__).with_name(name).read_text()
 
 
 def _has_a_broker(servers):

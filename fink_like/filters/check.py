@@ -142,7 +142,7 @@ def _common_kind(node, operation, arguments):
                               f"takes {_listed(operation.accepts)}", part.line, part.column)
     kinds = {argument.kind for argument in arguments}
     if kinds <= NUMBERS:
-        return Kind.REAL if Kind.REAL in kinds or operation.in_doubles else Kind.INTEGER
+        return Kind.REAL if Kind.REAL in kinds or operation.is_arithmetic else Kind.INTEGER
     if len(kinds) > 1:
         found = " and ".join(dict.fromkeys(argument.kind.value for argument in arguments))
         raise FilterError(f"`{operation.name}` needs values of one type, found {found}",

@@ -13,7 +13,7 @@ import pandas as pd
 
 from fink_like.errors import FilterError
 from fink_like.filters.check import Apply, Column, Constant, check, columns_used
-from fink_like.filters.functions import Cells, known
+from fink_like.filters.functions import WIDEN, Cells, known
 from fink_like.filters.language import parse
 from fink_like.filters.tree import Kind
 
@@ -101,15 +101,27 @@ def from_tree(tree, columns):
 
 
 def to_sql(typed):
-    """Spark SQL text of a typed tree, every operation in brackets; null where it is missing."""
+    """Spark SQL text of a typed tree, every operation in brackets; null or NaN is missing.
+
+    NaN runs through arithmetic like null, so it is made null once, where arithmetic ends. After
+    each step instead, a sum of 30 terms kept Spark 4.1 busy for more than ten minutes: its search
+    for common subexpressions doubles with each conditional expression inside another.
+    """
     if isinstance(typed, Constant):
         return _literal_sql(typed)
     if isinstance(typed, Column):
         return _column_sql(typed)
-    parts = [to_sql(part) for part in typed.arguments]
     operation = typed.operation
+    write = to_sql if operation.is_arithmetic else _without_nan
+    parts = [write(part) for part in typed.arguments]
     return operation.sql.format(*parts, all=operation.separator.join(parts),
                                 rest=operation.separator.join(parts[1:]))
+
+
+def _without_nan(typed):
+    may_be_nan = isinstance(typed, Column) and typed.kind is Kind.REAL or (
+        isinstance(typed, Apply) and typed.operation.is_arithmetic and typed.operation is not WIDEN)
+    return f"nanvl({to_sql(typed)}, NULL)" if may_be_nan else to_sql(typed)
 
 
 def to_cells(typed, frame):
@@ -136,7 +148,7 @@ def _literal_sql(constant):
 def _column_sql(column):
     name = ".".join("`" + part.replace("`", "``") + "`" for part in column.name.split("."))
     if column.kind is Kind.REAL:
-        return f"nanvl(CAST({name} AS DOUBLE), NULL)"
+        return f"CAST({name} AS DOUBLE)"
     return f"CAST({name} AS BIGINT)" if column.kind is Kind.INTEGER else name
 
 

@@ -143,8 +143,8 @@ class Operation:
     separator: str = ", "
 
     @property
-    def in_doubles(self):
-        """True: integers are widened to double before it, as all arithmetic is."""
+    def is_arithmetic(self):
+        """True: in doubles, so integers are widened before it, and it may give NaN."""
         return self.returns is Kind.REAL
 
 
@@ -172,17 +172,17 @@ _OPERATORS = (
               "a in (1, 2, 3): a equals one of the values", (2, None)),
     Operation("is null", ANY, Kind.BOOLEAN, "({0} IS NULL)", _is_null,
               "true where the value is missing", (1, 1)),
-    _arithmetic("+", "nanvl({0} + {1}, NULL)", np.add, "sum"),
-    _arithmetic("-", "nanvl({0} - {1}, NULL)", np.subtract, "difference"),
-    _arithmetic("*", "nanvl({0} * {1}, NULL)", np.multiply, "product"),
-    _arithmetic("/", "nanvl(try_divide({0}, {1}), NULL)", _divide, "quotient, null by zero"),
+    _arithmetic("+", "({0} + {1})", np.add, "sum"),
+    _arithmetic("-", "({0} - {1})", np.subtract, "difference"),
+    _arithmetic("*", "({0} * {1})", np.multiply, "product"),
+    _arithmetic("/", "try_divide({0}, {1})", _divide, "quotient, null by zero"),
     _arithmetic("minus sign", "(- {0})", np.negative, "-a", 1),
 )
 
 _FUNCTIONS = (
     _arithmetic("abs", "abs({0})", np.abs, "abs(a): absolute value", 1),
     _arithmetic("log10", "log10({0})", _log10, "log10(a): decimal logarithm, null for a <= 0", 1),
-    _arithmetic("sqrt", "nanvl(sqrt({0}), NULL)", np.sqrt, "sqrt(a): null for a < 0", 1),
+    _arithmetic("sqrt", "sqrt({0})", np.sqrt, "sqrt(a): null for a < 0", 1),
     _arithmetic("round", "round({0})", _round,
                 "round(a): nearest whole number, halves away from zero", 1),
     Operation("least", NUMBERS, None, "least({all})", _extreme(np.less),

@@ -40,16 +40,25 @@ def run(settings, spark, until_caught_up=False):
         tables.append(rows, path, checkpoint.app_id, batch_id, checkpoint.note(batch_id),
                       compression="lz4_raw")
         if tables.largest_added(spark, path, "lane") == "slow":
-            learn_schemas(spark, path, batch_id, store, settings.registry)
+            slow = tables.read(spark, path).where(f"batch_id = {batch_id} AND lane = 'slow'")
+            learn_schemas(slow, store, settings.registry)
 
     trigger = None if until_caught_up else settings.jobs.trigger
     return checkpoint.start(kafka.stream(spark, settings, surveys), one_batch, trigger)
 
 
-def learn_schemas(spark, path, batch_id, store, registry):
-    """Keep the schemas that the slow lane met, for the fast lane of the next batch."""
-    met = (tables.read(spark, path).where(f"batch_id = {batch_id} AND lane = 'slow'")
-           .groupBy("survey", "schema_key").agg({"header": "max"}).collect())
+def learn_schemas(rows, store, registry):
+    """Keep the schemas that the slow lane met, for the fast lane of the next batch.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Of bronze, lane ``slow``.
+    store : SchemaStore
+    registry : str
+        URL, or empty.
+    """
+    met = rows.groupBy("survey", "schema_key").agg({"header": "max"}).collect()
     for survey, key, header in met:
         if key not in store.keys()[survey]:
             store.add(survey, _schema(key, header, registry))

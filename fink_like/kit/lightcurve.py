@@ -77,6 +77,12 @@ class LightCurve:
         keep = np.flatnonzero(self.mjd.aligned(mask))
         return self._at(keep, kept_rows(self.mjd.shape, keep))
 
+    def take(self, rows):
+        """The light curves of these rows, in this order."""
+        mjd = self.mjd.take(rows)
+        return LightCurve(mjd, *(Ragged(column.take(rows).values, mjd.shape)
+                                 for column in self.columns[1:]))
+
     @property
     def is_detection(self):
         """Mask of the points that `detections` keeps."""

@@ -55,12 +55,12 @@ def run(specs, columns):
     """
     batch, statuses, results, failures = Batch(columns), {}, [], []
     for spec in specs:
-        result, status, failure = _run_module(spec, batch, statuses)
+        outputs, status, failure = _run_module(spec, batch, statuses)
         failures.extend(failure)
-        results.append(_struct(spec, result, status))
         statuses[spec.name] = status
-        batch.columns.update({f"{spec.name}.{name}": column for name, column in result.items()})
-        batch.columns[f"{spec.name}.status"] = pa.array(status)
+        results.append(_struct(spec, outputs, status))
+        batch.columns.update({f"{spec.name}.{field.name}": results[-1].field(field.name)
+                              for field in spec.struct.fields})
     return pa.StructArray.from_arrays(results, names=[spec.name for spec in specs]), failures
 
 
@@ -75,10 +75,10 @@ def _run_module(spec, batch, statuses):
     pieces = _guarded(spec, batch, np.flatnonzero(status == Status.OK), errors)
     done = np.concatenate([rows for rows, _ in pieces], dtype=np.int64)
     status[np.setdiff1d(np.flatnonzero(status == Status.OK), done)] = Status.FAILED
-    result = {field.name: _scatter([outputs[field.name] for _, outputs in pieces], done, batch)
-              for field in spec.outputs}
+    full = {field.name: _scatter([outputs[field.name] for _, outputs in pieces], done, batch)
+            for field in spec.outputs}
     n_failed = int((status == Status.FAILED).sum())
-    return result, status, [ModuleFailure(spec.name, text, n_failed) for text in errors]
+    return full, status, [ModuleFailure(spec.name, text, n_failed) for text in errors]
 
 
 def _status(spec, batch, statuses):
@@ -153,9 +153,9 @@ def _scatter(arrays, rows, batch):
     return values.take(pa.array(places, mask=places < 0))
 
 
-def _struct(spec, result, status):
+def _struct(spec, outputs, status):
     version = pa.repeat(pa.scalar(spec.version), len(status))
-    columns = [*result.values(), pa.array(status), version]
+    columns = [*outputs.values(), pa.array(status), version]
     return pa.StructArray.from_arrays(columns, names=[field.name for field in spec.struct.fields])
 
 

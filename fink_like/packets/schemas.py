@@ -16,6 +16,7 @@ Decoding needs no more than that: docs, defaults and logical types do not change
 
 import json
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import fastavro
@@ -46,6 +47,11 @@ class PacketSchema:
     avro: dict = field(hash=False)
     header: bytes = b""
     codec: str = "null"
+
+    @cached_property
+    def parsed(self):
+        """The schema as fastavro wants it; to parse it takes longer than to decode a packet."""
+        return fastavro.parse_schema(self.avro)
 
 
 def load_notation(path):
@@ -159,7 +165,7 @@ class SchemaBook:
 
     Parameters
     ----------
-    folder : Path
+    folder : Path or None
         ``schemas/<survey>``; files without an ``id`` are for writing only.
     registered : iterable of PacketSchema
         Met before, in this or an earlier run.
@@ -170,7 +176,7 @@ class SchemaBook:
     def __init__(self, folder, registered=(), fetch=None):
         self.known = {schema.key: schema for schema in registered}
         self.fetch = fetch
-        for path in sorted(Path(folder).glob("*.yaml")):
+        for path in sorted(Path(folder).glob("*.yaml")) if folder else ():
             number = yaml.safe_load(path.read_text()).get("id")
             if number is not None:
                 self.known.setdefault(str(number), PacketSchema(str(number), load_notation(path)))

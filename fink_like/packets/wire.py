@@ -16,6 +16,7 @@ import hashlib
 import io
 import json
 from dataclasses import dataclass
+from functools import lru_cache
 
 import fastavro
 
@@ -95,7 +96,7 @@ def _split_container(value):
     stream = io.BytesIO(value)
     head = _read(stream, HEADER_SCHEMA, "container header")
     header = value[:stream.tell() - SYNC_BYTES]
-    schema = _container_schema(header, head["meta"])
+    schema = read_header(header)
     count = _read(stream, "long", "block count")
     size = _read(stream, "long", "block size")
     start, end = stream.tell(), stream.tell() + size
@@ -122,6 +123,7 @@ def _container_schema(header, meta):
     return PacketSchema(header_key(header), avro, header, codec)
 
 
+@lru_cache(maxsize=256)  # a header is a third of a packet, and the same in all of a night
 def read_header(header):
     """The schema that a container header (without its sync marker) brings along.
 
@@ -205,7 +207,7 @@ def decode(datum, schema):
     """
     stream = io.BytesIO(datum)
     try:
-        record = fastavro.schemaless_reader(stream, schema.avro)
+        record = fastavro.schemaless_reader(stream, schema.parsed)
     except (EOFError, IndexError) as error:
         raise PacketError("truncated", f"the datum ends early: {error!r}") from error
     except Exception as error:  # damaged bytes raise nearly anything; each is one dead letter

@@ -77,15 +77,14 @@ def _exposure(run, sources, objects, epochs):
     bands = run.model.recipe["bands"]
     mjd = now.mjd[epochs]
     utc = mjd - (cadence_rules["exposure_seconds"] / 2.0 + cadence.TAI_MINUS_UTC) / cadence.DAY
-    noon, since = np.divmod(utc - 0.5, 1.0)
-    date = (DAY_ZERO + noon.astype("timedelta64[D]")).astype("datetime64[D]")
+    since = np.mod(utc - 0.5, 1.0)
     names, codes = list(bands), [band["code"] for band in bands.values()]
     return {
         "mjd": mjd, "mjd_utc_start": utc, "tick": now.tick[epochs], "seed": run.seed,
         "exposure_seconds": cadence_rules["exposure_seconds"],
         "sequence": (since * cadence.DAY / cadence_rules["step_seconds"]).astype(np.int64),
-        "day": np.char.replace(date.astype("S10"), b"-", b"").astype(np.int64),
-        "date": np.char.replace((date + 1).astype("S10"), b"-", b""),
+        "day": np.char.replace(_dates(utc - 0.5).astype("S10"), b"-", b"").astype(np.int64),
+        "date": np.char.replace(_dates(utc).astype("S10"), b"-", b""), "field": now.field,
         "band": np.array(names, dtype="S")[now.band[epochs]],
         "band_code": np.array(codes)[now.band[epochs]],
         "wavelength": now.wavelength[epochs], "limit_flux": now.limit_flux[epochs],
@@ -94,6 +93,10 @@ def _exposure(run, sources, objects, epochs):
         "count": sources.row[objects] // site["channels"],
         "row": sources.row[objects], "field_ra": now.ra, "field_dec": now.dec,
     }
+
+
+def _dates(mjd):
+    return (DAY_ZERO + np.floor(mjd).astype("timedelta64[D]")).astype("datetime64[D]")
 
 
 def _object(run, sources, objects, epochs):

@@ -2,7 +2,7 @@
 
 What fills a packet's field, and from what an object's parameters are drawn, is data::
 
-    magpsf: magnitude(abs(flux))
+    magpsf: magnitude_of(abs(flux))
     fwhm: normal(2.1, 0.3)
     ssnamenr: where(is_moving, text('{}', designation_number), 'null')
 
@@ -23,13 +23,14 @@ from fink_like.simulator.photometry import magnitude, nanojansky
 PLAIN = {
     "abs": np.abs, "log10": np.log10, "sqrt": np.sqrt, "exp": np.exp, "floor": np.floor,
     "minimum": np.minimum, "maximum": np.maximum, "hypot": np.hypot,
-    "isfinite": np.isfinite, "magnitude": magnitude, "nanojansky": nanojansky,
+    "isfinite": np.isfinite, "magnitude_of": magnitude, "nanojansky": nanojansky,
     "cosd": lambda degrees: np.cos(np.radians(degrees)),
     "sind": lambda degrees: np.sin(np.radians(degrees)),
     "sigmoid": lambda x: 1.0 / (1.0 + np.exp(-x)),
     "integer": lambda x: np.asarray(np.floor(x)).astype(np.int64),
     "real": lambda x: np.asarray(x, dtype=np.float64),
-    "redshift": redshift, "letters": lambda number, width: letters(number, width),
+    "redshift": redshift, "letters": lambda number, width: spelt(number, width, 26, "a"),
+    "digits": lambda number, width: spelt(number, width, 10, "0"), "nan": np.nan,
     "single": lambda x: np.asarray(x, dtype=np.float32),
 }
 RANDOM = ("uniform", "normal", "lognormal", "counts", "chance", "pick")
@@ -137,20 +138,20 @@ def _where(condition, yes, no):
 
 
 def _text(template, *columns):
-    """Fill ``{}`` places of a template with columns, as bytes."""
-    pieces = template.split("{}")
+    """Fill ``{}`` places of a template with columns, as bytes; doubled braces are braces."""
+    pieces = [piece.replace("{{", "{").replace("}}", "}") for piece in template.split("{}")]
     filled = np.asarray(pieces[0].encode())
     for piece, column in zip(pieces[1:], columns, strict=True):
         filled = np.char.add(np.char.add(filled, as_bytes(column)), piece.encode())
     return filled
 
 
-def letters(number, width):
-    """Numbers written with the letters a to z, `width` of them, as bytes."""
+def spelt(number, width, base, zero):
+    """Numbers in `width` characters from `zero` on, as bytes: digits, or letters a to z."""
     number = np.atleast_1d(np.asarray(number, dtype=np.int64))
-    places = 26 ** np.arange(width - 1, -1, -1, dtype=np.int64)
-    digits = number[:, None] // places % 26 + ord("a")
-    return np.ascontiguousarray(digits.astype(np.uint8)).view(f"S{width}").ravel()
+    places = base ** np.arange(width - 1, -1, -1, dtype=np.int64)
+    characters = number[:, None] // places % base + ord(zero)
+    return np.ascontiguousarray(characters.astype(np.uint8)).view(f"S{width}").ravel()
 
 
 def as_bytes(column):

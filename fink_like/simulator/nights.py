@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 
 from fink_like.errors import ConfigError
-from fink_like.simulator import cadence, faults, observing, packets
+from fink_like.simulator import cadence, observing, packets
+from fink_like.simulator import faults as damage
 
 CHUNK = 400
 """Alerts made at a time; with cutouts about 40 MB."""
@@ -56,7 +57,7 @@ def plan(model, n_alerts, seed, start_mjd=None, nights=1):
     Raises
     ------
     ConfigError
-        Fewer than one alert a night.
+        Fewer than one alert a night, or more objects in a field than ids.
     """
     if nights < 1 or n_alerts < nights:
         raise ConfigError(f"{n_alerts} alerts in {nights} nights: each night needs one at least")
@@ -65,10 +66,16 @@ def plan(model, n_alerts, seed, start_mjd=None, nights=1):
     start = model.recipe["start_mjd"] if start_mjd is None else start_mjd
     run = cadence.Run(model, int(seed), int(np.floor(start)), visits, a_night / visits, nights)
     chances = tuple(observing.efficiency(run, source) for source in model.classes)
-    return replace(run, efficiencies=chances)
+    run = replace(run, efficiencies=chances)
+    if run.rows_per_field > model.recipe["site"]["most_rows"]:
+        raise ConfigError(f"{model.survey}: {run.alerts_per_visit:.0f} alerts in a visit need "
+                          f"{run.rows_per_field} objects in a field, more than the ids can count "
+                          f"(site.most_rows {model.recipe['site']['most_rows']}): lower "
+                          "alerts_per_visit in its recipe")
+    return run
 
 
-def night(model, n_alerts, *, seed, start_mjd=None, nights=1, cutouts=True, fault_rates=None):
+def night(model, n_alerts, *, seed, start_mjd=None, nights=1, faults=None, cutouts=True):
     """Alerts of one or more nights.
 
     Parameters
@@ -81,15 +88,15 @@ def night(model, n_alerts, *, seed, start_mjd=None, nights=1, cutouts=True, faul
     start_mjd, nights : optional
         See `plan`. Objects seen again have grown histories.
     cutouts : bool, optional
-    fault_rates : dict of str to float, optional
-        By `faults.KINDS`.
+    faults : dict of str to float, optional
+        Rate of each of `faults.KINDS`, the share of messages.
 
     Yields
     ------
     Batch
         In the order of time; memory does not grow with `n_alerts`.
     """
-    faults.check(fault_rates or {})
+    damage.check(faults or {})
     run = plan(model, n_alerts, seed, start_mjd, nights)
     left = n_alerts
     for visit in cadence.visits(run):
@@ -97,7 +104,7 @@ def night(model, n_alerts, *, seed, start_mjd=None, nights=1, cutouts=True, faul
         size = min(left, len(found.key))
         for low in range(0, size, CHUNK):
             rows = np.arange(low, min(low + CHUNK, size))
-            yield _batch(run, found.take(rows), cutouts, fault_rates or {})
+            yield _batch(run, found.take(rows), cutouts, faults or {})
         left -= size
         if left == 0:
             return
@@ -107,8 +114,8 @@ def _batch(run, sources, cutouts, rates):
     values, columns = packets.make(run, sources, cutouts)
     table = truth(run, sources, columns)
     if rates:
-        chosen = faults.choose(rates, sources.key)
-        values, order = faults.spoil(values, chosen, sources.key)
+        chosen = damage.choose(rates, sources.key)
+        values, order = damage.spoil(values, chosen, sources.key)
         table = table.assign(fault=chosen).iloc[order].reset_index(drop=True)
     headers = tuple(run.model.recipe["wire"].get("headers", ()))
     return Batch(values, [None] * len(values), headers, table["midpointMjdTai"].to_numpy(), table)

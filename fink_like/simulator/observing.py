@@ -220,7 +220,7 @@ def _move(run, epochs, parameters, ra, dec):
             now[f"{name}_{letter}"] = now[name][:, axis]
     plain = {name: value for name, value in now.items() if name not in VECTORS}
     return {**plain, "apparent": apparent, "absolute_magnitude": absolute,
-            **asteroids.elements(*state, run.start)}
+            "epoch": np.full(len(absolute), run.start), **asteroids.elements(*state, run.start)}
 
 
 def _produced(run, epochs, rows):

@@ -43,7 +43,7 @@ class SurveyModel:
     Parameters
     ----------
     survey : str
-        Name of its recipe.
+        Its name, as in ``conf/surveys/``.
     recipe : dict
         Plain sections: site, cadence, noise, bands, history, stamps, wire, ...
     schema : dict
@@ -109,7 +109,7 @@ def open_survey(settings_root, survey, population="stream"):
     records = {name: _record(entry, f"{path}: {name}") for name, entry in recipe["records"].items()}
     _check(records, program, path)
     classes = populations.load(root / "conf" / "populations" / f"{population}.yaml")
-    return SurveyModel(survey=survey, recipe=recipe, schema=schema, program=program,
+    return SurveyModel(survey=recipe.get("survey", survey), recipe=recipe, schema=schema, program=program,
                        records=records, classes=classes, **groups)
 
 

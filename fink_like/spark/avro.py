@@ -42,68 +42,79 @@ def name_survey(surveys):
     return column
 
 
-def take_apart(surveys, known):
-    """Column: struct (schema_key, datum, sync) of messages in a known form, else null.
+def take_apart(frame, surveys, known):
+    """Add schema_key, datum and sync of messages in a known form, null for the others.
 
     Parameters
     ----------
+    frame : DataFrame
+        With value and survey.
     surveys : dict
         Name -> Survey.
     known : dict
         Survey name -> list of PacketSchema that the fast lane may use.
     """
-    column = F.lit(None).cast("struct<schema_key:string,datum:binary,sync:binary>")
+    named = F.lit(None).cast("struct<schema_key:string,start:int>")
     for survey in surveys.values():
-        parts = _containers(known[survey.name]) if survey.wire == wire.CONTAINER else (
-            _frames(known[survey.name]))
-        column = F.when(F.col("survey") == survey.name, parts).otherwise(column)
-    return column
+        find = _container_header if survey.wire == wire.CONTAINER else _frame_id
+        named = F.when(F.col("survey") == survey.name, find(known[survey.name])).otherwise(named)
+    framed = ", ".join(f"'{s.name}'" for s in surveys.values() if s.wire == wire.FRAMED) or "NULL"
+    return (frame.select("*", named.alias("named"))
+            .selectExpr("* EXCEPT (named)", "named.schema_key AS named_key", "named.start AS start",
+                        f"survey IN ({framed}) AS framed")
+            .selectExpr("*", f"length(value) - start - {2 * wire.SYNC_BYTES + 1} AS rest")
+            .selectExpr("*", "CASE WHEN rest <= 64 THEN 1 WHEN rest <= 8193 THEN 2 "
+                             "WHEN rest <= 1048578 THEN 3 ELSE 4 END AS digits")
+            .selectExpr("*", f"CASE WHEN framed OR ({_block_fits()}) THEN named_key END "
+                             "AS schema_key")
+            .selectExpr("* EXCEPT (named_key, start, rest, digits, framed)",
+                        f"CASE WHEN framed THEN substring(value, {wire.FRAME_BYTES + 1}) "
+                        f"ELSE substring(value, {BLOCK} + digits, rest - digits) END AS datum",
+                        f"CASE WHEN NOT framed THEN substring(value, start + 1, "
+                        f"{wire.SYNC_BYTES}) END AS sync"))
 
 
-def _frames(known):
+def _frame_id(known):
     ids = ", ".join(f"'{schema.key}'" for schema in known) or "NULL"
     number = "string(conv(hex(substring(value, 2, 4)), 16, 10))"
     is_frame = f"hex(substring(value, 1, 1)) = '00' AND length(value) > {wire.FRAME_BYTES}"
-    parts = f"named_struct('schema_key', {number}, 'datum', substring(value, 6), 'sync', NULL)"
+    parts = f"named_struct('schema_key', {number}, 'start', {wire.FRAME_BYTES})"
     return F.expr(f"CASE WHEN {is_frame} AND {number} IN ({ids}) THEN {parts} END")
 
 
-def _containers(known):
-    column = F.lit(None)
+def _container_header(known):
+    column = F.lit(None).cast("struct<schema_key:string,start:int>")
     for schema in known:
         if schema.header and schema.codec == "null":
             starts = F.startswith(F.col("value"), F.lit(bytearray(schema.header)))
-            column = F.when(starts, _block(schema)).otherwise(column)
+            found = F.struct(F.lit(schema.key).alias("schema_key"),
+                             F.lit(len(schema.header)).alias("start"))
+            column = F.when(starts, found).otherwise(column)
     return column
 
 
-def _block(schema):
-    """One block of one record behind a known header: count 1, size, datum, sync marker.
+BLOCK = f"start + {wire.SYNC_BYTES + 2}"
+"""SQL: where a container's block size stands, counted from 1: header, sync, one byte of count."""
 
-    The size is a varint whose length follows from the message's; only the shortest form is
-    taken, so that the message can be put together again byte for byte.
+
+def _block_fits():
+    """SQL: behind the header there is one block of one record, and the sync marker again.
+
+    The block's size is a varint whose number of digits follows from the message's length; only
+    the shortest form is taken, so that the message can be put together again byte for byte.
     """
-    start = len(schema.header)
-    rest = f"(length(value) - {start + 2 * wire.SYNC_BYTES + 1})"
-    digits = (f"(CASE WHEN {rest} <= 64 THEN 1 WHEN {rest} <= 8193 THEN 2 "
-              f"WHEN {rest} <= 1048578 THEN 3 ELSE 4 END)")
-    size = f"({rest} - {digits})"
-    z = f"shiftleft({size}, 1)"
+    z = "shiftleft(rest - digits, 1)"
     low = [f"(shiftright({z}, {7 * i}) & 127)" for i in range(4)]
-    varint = (f"CASE {digits} WHEN 1 THEN {low[0]} "
+    varint = (f"CASE digits WHEN 1 THEN {low[0]} "
               f"WHEN 2 THEN shiftleft({low[0]} | 128, 8) | {low[1]} "
               f"WHEN 3 THEN shiftleft({low[0]} | 128, 16) | shiftleft({low[1]} | 128, 8) | {low[2]} "
               f"ELSE shiftleft(bigint({low[0]} | 128), 24) | shiftleft({low[1]} | 128, 16) "
               f"| shiftleft({low[2]} | 128, 8) | {low[3]} END")
-    sync = f"substring(value, {start + 1}, {wire.SYNC_BYTES})"
-    found = f"bigint(conv(hex(substring(value, {start + wire.SYNC_BYTES + 2}, {digits})), 16, 10))"
-    fits = (f"{size} >= 0 AND hex(substring(value, {start + wire.SYNC_BYTES + 1}, 1)) = '02' "
-            f"AND {found} = ({varint}) AND right_sync = {sync}")
-    fits = fits.replace("right_sync",
-                        f"substring(value, length(value) - {wire.SYNC_BYTES - 1}, {wire.SYNC_BYTES})")
-    datum = f"substring(value, {start + wire.SYNC_BYTES + 2} + {digits}, {size})"
-    return F.expr(f"CASE WHEN {fits} THEN named_struct('schema_key', '{schema.key}', "
-                  f"'datum', {datum}, 'sync', {sync}) END")
+    found = f"bigint(conv(hex(substring(value, {BLOCK}, digits)), 16, 10))"
+    sync = f"substring(value, start + 1, {wire.SYNC_BYTES})"
+    last = f"substring(value, length(value) - {wire.SYNC_BYTES - 1}, {wire.SYNC_BYTES})"
+    return (f"rest > digits AND hex(substring(value, {BLOCK} - 1, 1)) = '02' "
+            f"AND {found} = ({varint}) AND {last} = {sync}")
 
 
 class Decoder:
@@ -128,7 +139,11 @@ class Decoder:
     def decode(self, frame: DataFrame) -> DataFrame:
         """Add the decoded columns; null where the datum does not follow its schema."""
         return frame.select("*", *(self._decoded(name).alias(f"p_{name}")
-                                   for name in self.surveys))
+                                   for name in self._readable()))
+
+    def _readable(self):
+        """Surveys of which a schema is known; of a new one the slow lane meets the first."""
+        return [name for name in self.surveys if self.known[name]]
 
     def _decoded(self, name) -> Column:
         reader = projection.reader_schema(self.types[name])
@@ -143,8 +158,9 @@ class Decoder:
 
     def read(self):
         """SQL condition: the packet was decoded, to its last byte."""
-        whole = (f"(survey = '{name}' AND p_{name}._end = {GUARD_VALUE}L)" for name in self.surveys)
-        return f"coalesce({' OR '.join(whole)}, false)"
+        whole = [f"(survey = '{name}' AND p_{name}._end = {GUARD_VALUE}L)"
+                 for name in self._readable()]
+        return f"coalesce({' OR '.join(whole) or 'NULL'}, false)"
 
     def by_survey(self, sql):
         """One SQL expression out of one a survey.

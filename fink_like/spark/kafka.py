@@ -45,7 +45,7 @@ def stream(spark, settings, surveys):
 
 def send(frame, settings):
     """Write rows (topic, partition, key, value, headers) to the substreams' server."""
-    writer = (frame.write.format("kafka")
+    writer = (frame.select("topic", "partition", "key", "value", "headers").write.format("kafka")
               .option("kafka.bootstrap.servers", out_servers(settings))
               .option("includeHeaders", "true")
               .option("kafka.max.request.size", str(settings.kafka.max_message_bytes))

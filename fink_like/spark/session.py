@@ -16,6 +16,9 @@ OPTIONS = {
     "spark.sql.execution.arrow.maxBytesPerBatch": str(4 * 1024 * 1024),
     # The vectorised Parquet reader's 4,096 rows of 50 kB ran out of a 4 GB heap.
     "spark.sql.parquet.columnarReaderBatchSize": "64",
+    # Decoding makes wide rows: one function for a whole stage passes the JVM's 64 KB limit, and
+    # each batch would compile it in vain. Operator by operator, Spark splits the code.
+    "spark.sql.codegen.wholeStage": "false",
     # Few, small shuffles: 200 partitions would be 200 tasks for a handful of rows.
     "spark.sql.shuffle.partitions": "2",
     # Bronze has few partitions a batch; open a writer each instead of sorting rows of 100 kB.

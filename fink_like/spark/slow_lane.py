@@ -8,7 +8,6 @@ new schema; from the next batch on that schema takes the fast lane.
 import json
 import urllib.error
 import urllib.request
-from pathlib import Path
 
 import pyarrow as pa
 from pyspark.sql import functions as F
@@ -29,15 +28,13 @@ ARROW = {"string": pa.string(), "binary": pa.binary(), "boolean": pa.bool_(),
          "bigint": pa.int64(), "double": pa.float64(), "float": pa.float32()}
 
 
-def slow_lane(surveys, folder, known, registry):
+def slow_lane(surveys, known, registry):
     """The UDF (value or null, survey) -> struct of `RESULT`; null in, null out.
 
     Parameters
     ----------
     surveys : dict
         Name -> Survey.
-    folder : str
-        ``schemas/`` of the project.
     known : dict
         Survey name -> list of PacketSchema.
     registry : str
@@ -50,8 +47,7 @@ def slow_lane(surveys, folder, known, registry):
     def read_slowly(values: pa.Array, names: pa.Array) -> pa.Array:
         if values.null_count == len(values):
             return pa.nulls(len(values), result)
-        books = {name: schemas.SchemaBook(Path(folder) / name, known[name], fetch)
-                 for name in surveys}
+        books = {name: schemas.SchemaBook(None, known[name], fetch) for name in surveys}
         rows = [None if value is None else read_one(value, surveys[name], books[name])
                 for value, name in zip(values.to_pylist(), names.to_pylist())]
         return pa.array(rows, result)

@@ -58,54 +58,56 @@ def rates(*columns):
         flat near the limit; `flux_slope` has no such bias. The first detection is the packet's:
         compare `age`. First LSST alerts have neither slope nor limit, and status 0.
     """
-    lc = LightCurve.of(*columns)
-    by_band = lc.by_band()
-    recent = by_band.usable()
-    newest = np.fmax.reduce(recent.mjd.max().reshape(len(BANDS), -1), axis=0)
-    recent = recent.select(recent.mjd >= np.tile(newest - WINDOW, len(BANDS)))
-    return _slopes(recent) | _before_first_detection(by_band)
+    by_band = LightCurve.of(*columns).by_band()
+    return _slopes(by_band.usable()) | _before_first_detection(by_band)
 
 
-def _slopes(recent):
-    n_rows = len(recent) // len(BANDS)
-    base = (recent.mjd.max() - recent.mjd.min()).reshape(len(BANDS), -1)
-    counts = recent.counts.reshape(len(BANDS), -1)
-    best = np.argmax(counts + counts.max() * (base >= LEAST_BASE), axis=0)
-    chosen = best * n_rows + np.arange(n_rows)
-    flux_slope, flux_slope_err, n_points = _slope(recent, recent.flux, recent.flux_err)
-    bright = recent.select(recent.flux > BRIGHT * recent.flux_err)
-    slope, slope_err, n_mags = _slope(bright, *magnitudes(bright.flux, bright.flux_err))
-    significance = (flux_slope / flux_slope_err)[chosen]
+def _slopes(usable):
+    newest = np.fmax.reduce(usable.mjd.max().reshape(len(BANDS), -1), axis=0)
+    recent = usable.select(usable.mjd >= np.tile(newest - WINDOW, len(BANDS)))
+    counts, base = recent.counts.reshape(len(BANDS), -1), _base(recent).reshape(len(BANDS), -1)
+    band = np.argmax(counts + counts.max(initial=0) * (base >= LEAST_BASE), axis=0)
+    lc = _chosen(recent, band)
+    flux_slope, flux_slope_err = _slope(lc, lc.flux, lc.flux_err)
+    bright = lc.select(lc.flux > BRIGHT * lc.flux_err)
+    slope, slope_err = _slope(bright, *magnitudes(bright.flux, bright.flux_err))
+    significance = flux_slope / flux_slope_err
     known = np.isfinite(significance)
     return {
-        "slope": slope[chosen], "slope_err": slope_err[chosen],
-        "flux_slope": flux_slope[chosen], "flux_slope_err": flux_slope_err[chosen],
-        "band": np.where(n_points[chosen] > 0, np.array(BANDS, dtype=object)[best], None),
-        "n_points": n_points[chosen], "n_mags": n_mags[chosen],
+        "slope": slope, "slope_err": slope_err,
+        "flux_slope": flux_slope, "flux_slope_err": flux_slope_err,
+        "band": np.where(lc.counts > 0, np.array(BANDS, dtype=object)[band], None),
+        "n_points": lc.counts, "n_mags": bright.counts,
         "is_rising": np.where(known, significance > SIGNIFICANT, np.nan),
         "is_fading": np.where(known, significance < -SIGNIFICANT, np.nan),
     }
 
 
+def _chosen(by_band, band):
+    """From light curves cut by band, the one in each alert's own `band` (a place in BANDS)."""
+    return by_band.take(band * len(band) + np.arange(len(band)))
+
+
+def _base(lc):
+    return lc.mjd.max() - lc.mjd.min()
+
+
 def _slope(lc, value, error):
-    """Slope, its scaled error and the number of points; NaN where all lie in one night."""
+    """Slope and its scaled error; NaN where all points lie in one night."""
     fit = linear_fit(lc.mjd, value, error)
     scatter = np.where(lc.counts > 2, fit.chi2 / (lc.counts - 2), 1.0)
-    long_enough = lc.mjd.max() - lc.mjd.min() >= LEAST_BASE
     scaled = fit.slope_err * np.sqrt(np.maximum(scatter, 1.0))
-    return (np.where(long_enough, fit.slope, np.nan), np.where(long_enough, scaled, np.nan),
-            lc.counts)
+    long_enough = _base(lc) >= LEAST_BASE
+    return np.where(long_enough, fit.slope, np.nan), np.where(long_enough, scaled, np.nan)
 
 
 def _before_first_detection(by_band):
     found, limits = by_band.detections(), by_band.limits()
     first = found.mjd.first().reshape(len(BANDS), -1)
-    first = np.where(np.isnan(first), np.inf, first)
-    n_rows = first.shape[1]
-    chosen = np.argmin(first, axis=0) * n_rows + np.arange(n_rows)
+    band = np.argmin(np.where(np.isnan(first), np.inf, first), axis=0)
+    found, limits = _chosen(found, band), _chosen(limits, band)
     limits = limits.select(limits.mjd < found.mjd.first())
     depth, _ = magnitudes(5 * limits.flux_err.last(), 0.0)
     # The size of the change counts: a first detection may be a dip below the template.
     seen, _ = magnitudes(np.abs(found.flux.first()), 0.0)
-    return {"d_since_limit": (found.mjd.first() - limits.mjd.last())[chosen],
-            "limit_depth": (depth - seen)[chosen]}
+    return {"d_since_limit": found.mjd.first() - limits.mjd.last(), "limit_depth": depth - seen}

@@ -44,7 +44,7 @@ POINTS = st.lists(st.tuples(st.integers(0, 3000), st.integers(-4000, 9000), st.i
 
 
 @given(st.lists(POINTS, min_size=1, max_size=8))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_equal_to_the_reference(drawn):
     rows = [sorted(row, key=lambda point: point[0]) for row in drawn]
     curves = [light_curve([60000 + p[0] / 64 for p in row], [p[1] for p in row],

@@ -53,6 +53,12 @@ def test_all_bands_at_once_equal_one_band_each(points):
                 np.testing.assert_array_equal(found.row(place * len(lc) + i), expected.row(i))
 
 
+def test_rows_are_taken_in_any_order():
+    lc = Batch(alerts([light_curve([1, 2], [10, 20], 1), light_curve([], [], []),
+                       light_curve([5], [50], 1)])).light_curve.take(np.array([2, 0, 1]))
+    assert lc.counts.tolist() == [1, 2, 0] and lc.flux.values.tolist() == [50, 10, 20]
+
+
 def test_points_out_of_order_are_sorted_with_their_values():
     shuffled = light_curve([3, 1, 2], [30, 10, 20], 1, ["g", "r", "i"])
     lc = Batch(alerts([light_curve([5, 6], [1, 2], 1), shuffled])).light_curve

@@ -110,7 +110,8 @@ def test_our_own_modules_load_as_configured():
     specs = registry.load(ROOT / "science_modules", ROOT / "conf" / "modules.yaml")
     assert {"quality", "features", "rates"} <= {spec.name for spec in specs}
     for spec in specs:
-        assert spec.compute.__doc__ and (ROOT / "science_modules" / spec.name / "README.md").exists()
+        assert spec.struct.doc
+        assert (ROOT / "science_modules" / spec.name / "README.md").exists()
 
 
 def test_a_worker_needs_no_folder_of_modules(tmp_path):

@@ -131,6 +131,16 @@ def test_a_dependent_sees_outputs_and_misses_those_of_failed_rows():
     assert [failure.module for failure in failures] == ["fragile"]
 
 
+def test_status_and_version_are_inputs_too():
+    def told(status, version):
+        """What it was told."""
+        return {"doubled": status + (version == "2.1")}
+
+    scores, failures = run([module(twice), module(told, ("twice.status", "twice.version"))],
+                           {"ra": pa.array([1.0])})
+    assert scores.field("told").field("doubled").to_pylist() == [1.0] and not failures
+
+
 def test_each_row_says_why_it_was_left_out():
     spec = module(count, ("lc.midpointMjdTai",), surveys=("ztf",),
                   applies=at_least(2, "points") & has("ztf.drb"))

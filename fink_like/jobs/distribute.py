@@ -1,0 +1,90 @@
+"""Distribute: alerts that pass a filter go to that filter's topic, packet and scores together."""
+
+import datetime
+import sys
+
+from fink_like.filters import library
+from fink_like.jobs.science import live_modules
+from fink_like.packets import survey as survey_declarations
+from fink_like.spark import kafka, substreams, tables
+from fink_like.spark.checkpoint import Checkpoint
+from fink_like.spark.schema_store import SchemaStore
+from fink_like.vocabulary import leaves
+
+JOB = "distribute"
+NOTED = ("night", "survey", "diaSourceId", "revision", "filter", "topic", "kafka_time")
+
+
+def run(settings, spark, until_caught_up=False):
+    """Start the job; parameters and return as `fink_like.jobs.ingest.run`."""
+    surveys = survey_declarations.load_all(settings.conf / "surveys", settings.surveys)
+    specs = live_modules(settings, surveys)
+    silver, rescores = tables.create_silver(spark, settings, tables.silver_fields(surveys, specs))
+    deliveries = tables.create_deliveries(spark, settings)
+    checkpoint = Checkpoint(spark, settings, JOB)
+    checkpoint.check(deliveries)
+    filters = FilterSet(settings, surveys, specs)
+    kafka.ensure_topics(settings, [r["topic"] for r in filters.routes()])
+    store = SchemaStore(spark, settings, surveys)
+
+    def one_batch(alerts, batch_id):
+        if tables.last_batch(spark, deliveries, checkpoint.app_id) >= batch_id:
+            return  # sent and noted before a crash; only the checkpoint did not know
+        routes = checkpoint.freeze(batch_id, {"routes": filters.routes()})["routes"]
+        kafka.ensure_topics(settings, [r["topic"] for r in routes])
+        matched = substreams.route(alerts, routes).persist()
+        sent = messages(matched, settings, spark, store, specs).persist()
+        kafka.send(sent.where("outcome = 'sent'"), settings)
+        noted = sent.selectExpr(*NOTED, "current_timestamp() AS sent_at",
+                                f"{batch_id}L AS batch_id", "outcome")
+        tables.append(noted, deliveries, checkpoint.app_id, batch_id, checkpoint.note(batch_id))
+        for frame in (sent, matched):
+            frame.unpersist()
+
+    trigger = None if until_caught_up else settings.jobs.trigger
+    max_bytes = settings.jobs.distribute_bytes
+    both = tables.stream(spark, silver, max_bytes).unionByName(
+        tables.stream(spark, rescores, max_bytes))
+    return checkpoint.start(both, one_batch, trigger)
+
+
+def messages(matched, settings, spark, store, specs):
+    """What is to be sent, and what is too large to be, with the outcome.
+
+    Sending is at-least-once, as Kafka's sink is: a crash between sending and `deliveries` sends
+    the batch again. Each message says its ``alert_id`` and ``revision``, so that a reader can tell.
+    """
+    store.refresh()
+    bronze = tables.read(spark, settings.path(tables.BRONZE_TABLE))
+    found = substreams.with_packets(matched, bronze)
+    made = substreams.messages(found, store.pick(store.keys()), specs,
+                               settings.kafka.substream_partitions)
+    fits = substreams.fits(settings.kafka.max_message_bytes)
+    return made.selectExpr("*", f"CASE WHEN {fits} THEN 'sent' ELSE 'too_large' END AS outcome")
+
+
+class FilterSet:
+    """The filters of ``conf/filters``, read again at each batch: a new one is live at the next.
+
+    A file that has become invalid keeps its last good version, and is complained of once.
+    """
+
+    def __init__(self, settings, surveys, specs):
+        self.folder = settings.conf / "filters"
+        self.columns = leaves(tables.silver_fields(surveys, specs))
+        self.public = {name: survey.public for name, survey in surveys.items()}
+        self.good, self.complained = {}, set()
+
+    def routes(self):
+        """What to carry out: filter, topic and SQL, sorted, as plain values that can be kept."""
+        today = datetime.datetime.now(datetime.timezone.utc).date()
+        specs, problems = library.load(self.folder, self.columns, today, self.public)
+        broken = {problem.path.stem for problem in problems}
+        self.good = {**{n: s for n, s in self.good.items() if n in broken},
+                     **{s.name: s for s in specs}}
+        for problem in problems:
+            if str(problem) not in self.complained:
+                print(f"filter left as it was, or out: {problem}", file=sys.stderr, flush=True)
+                self.complained.add(str(problem))
+        return [{"filter": spec.name, "topic": route.topic, "sql": route.condition.sql}
+                for _, spec in sorted(self.good.items()) if not spec.off for route in spec.routes]

@@ -1,0 +1,53 @@
+"""Science: every readable row of bronze becomes one row of silver, scored by the live modules."""
+
+from fink_like.jobs.ingest import learn_schemas
+from fink_like.kit import registry
+from fink_like.packets import survey as survey_declarations
+from fink_like.spark import silver, tables
+from fink_like.spark.checkpoint import Checkpoint
+from fink_like.spark.schema_store import SchemaStore
+
+JOB = "science"
+
+
+def run(settings, spark, until_caught_up=False):
+    """Start the job; parameters and return as `fink_like.jobs.ingest.run`."""
+    surveys = survey_declarations.load_all(settings.conf / "surveys", settings.surveys)
+    specs = live_modules(settings, surveys)
+    bronze = tables.create_bronze(spark, settings)
+    path, _ = tables.create_silver(spark, settings, tables.silver_fields(surveys, specs))
+    checkpoint = Checkpoint(spark, settings, JOB)
+    checkpoint.check(path)
+    store = SchemaStore(spark, settings, surveys)
+
+    def one_batch(rows, batch_id):
+        readable = rows.where("state = 'ok'")
+        keys = schemas_in(readable, spark, bronze, store, settings.registry)
+        scored = silver.rows(readable, surveys, store.pick(keys), specs)
+        tables.append(scored, path, checkpoint.app_id, batch_id, checkpoint.note(batch_id))
+
+    trigger = None if until_caught_up else settings.jobs.trigger
+    stream = tables.stream(spark, bronze, settings.jobs.science_bytes)
+    return checkpoint.start(stream, one_batch, trigger)
+
+
+def live_modules(settings, surveys):
+    """The modules that ``conf/modules.yaml`` calls live, in the order they run."""
+    specs = registry.load(settings.modules, settings.conf / "modules.yaml", tuple(surveys))
+    return [spec for spec in specs if spec.state == registry.LIVE]
+
+
+def schemas_in(rows, spark, bronze, store, registry_url):
+    """Schema keys of a batch, by survey; one that is not kept yet is taken from bronze.
+
+    Ingest keeps a new schema after it has written the first packets of it, so science, a process
+    of its own, may see those packets first.
+    """
+    found = rows.select("survey", "schema_key").distinct().collect()
+    store.refresh()
+    if any(key not in store.keys()[survey] for survey, key in found):
+        learn_schemas(tables.read(spark, bronze).where("lane = 'slow'"), store, registry_url)
+    keys = {}
+    for survey, key in found:
+        keys.setdefault(survey, []).append(key)
+    return keys
