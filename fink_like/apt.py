@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import time
 
-from fink_like import cache
+from fink_like import cache, logged
 from fink_like.errors import SetupError
 
 
@@ -59,13 +59,11 @@ def _apt(arguments, log, steps, advice):
     """Run apt-get, its words into the log, the time on the screen; SetupError if it fails."""
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"}
     began = time.monotonic()
-    with log.open("a") as out:
-        running = subprocess.Popen(["apt-get", *arguments], stdout=out, env=environment,
-                                   stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
-        while running.poll() is None:
-            time.sleep(0.2)
-            steps.progress(f"apt-get {arguments[0]}, {time.monotonic() - began:.0f} s")
-    if running.returncode:
+
+    def told(line):
+        steps.progress(f"apt-get {arguments[0]}, {time.monotonic() - began:.0f} s")
+
+    if logged.run(["apt-get", *arguments], log, told, environment):
         tail = " / ".join(log.read_text(errors="replace").splitlines()[-3:])
         raise SetupError(f"`apt-get {' '.join(arguments)}` failed ({tail}); all of it is in {log}. "
                          f"{advice}")

@@ -10,12 +10,11 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 import time
 from pathlib import Path
 
-from fink_like import apt, cache
+from fink_like import apt, cache, logged
 from fink_like.errors import SetupError
 from fink_like.steps import Steps
 
@@ -75,29 +74,24 @@ def ensure(root, extras, steps):
         environment in the way that is not ours.
     """
     venv = place(root)
-    python = venv / "bin" / "python"
-    if _is_up_to_date(venv, _wanted(root), extras):
-        return python
-    lock = cache.folder() / f"venv-{_digest(str(venv).encode())[:12]}.lock"
-    with cache.one_at_a_time(lock, steps.say, "making the same environment"):
-        wanted = _wanted(root)
-        if not _is_up_to_date(venv, wanted, extras):
-            cache.make_folder(root, "put the clone where you may write")
-            cache.make_folder(venv.parent, "set FINK_LIKE_VENV to a folder that you may make")
-            extras = extras | set(_stamp(venv).get("extras", ()))
-            if not _can_be_updated(venv, wanted):
-                _make(venv, steps)
-            _install(venv, root, extras, steps)
-            stamp = {**wanted, "extras": sorted(extras)}
-            (venv / STAMP).write_text(json.dumps(stamp))
-            (venv / HALF_MADE).unlink()
-    return python
+    if not _is_up_to_date(venv, root, extras):
+        lock = cache.folder() / f"venv-{_digest(str(venv).encode())[:12]}.lock"
+        with cache.one_at_a_time(lock, steps.say, "making the same environment"):
+            if not _is_up_to_date(venv, root, extras):
+                _bring_up_to_date(venv, root, extras, steps)
+    return venv / "bin" / "python"
 
 
-def _wanted(root):
-    """What an up-to-date environment was made from."""
-    return {"root": str(root), "python": sys.version.split()[0],
-            "setup": _digest((root / "setup.py").read_bytes())}
+def _bring_up_to_date(venv, root, extras, steps):
+    """Make it if it cannot be updated, install what is missing, and stamp it as finished."""
+    cache.make_folder(root, "put the clone where you may write")
+    cache.make_folder(venv.parent, "set FINK_LIKE_VENV to a folder that you may make")
+    extras = extras | set(_stamp(venv).get("extras", ()))
+    if not _can_be_updated(venv, root):
+        _make(venv, steps)
+    _install(venv, root, extras, steps)
+    (venv / STAMP).write_text(json.dumps(_state(venv, root, extras)))
+    (venv / HALF_MADE).unlink()
 
 
 def _digest(content):
@@ -109,16 +103,32 @@ def _stamp(venv):
     return json.loads(path.read_text()) if path.exists() else {}
 
 
-def _is_up_to_date(venv, wanted, extras):
+def _state(venv, root, extras):
+    """What a finished environment of this clone has in its stamp."""
+    return {"root": str(root), "python": _interpreter(venv), "extras": sorted(extras),
+            "setup": _digest((root / "setup.py").read_bytes())}
+
+
+def _interpreter(venv):
+    """Where the environment's Python leads; None if there is none or it has been removed.
+
+    An upgrade of the system's Python shows here, another one that comes first on the path today
+    does not matter.
+    """
+    python = venv / "bin" / "python"
+    return str(python.resolve()) if python.exists() else None
+
+
+def _is_up_to_date(venv, root, extras):
     stamp = _stamp(venv)
-    has_extras = extras <= set(stamp.get("extras", ()))
-    return has_extras and all(stamp.get(name) == value for name, value in wanted.items())
+    has = set(stamp.get("extras", ()))
+    return extras <= has and stamp == _state(venv, root, has)
 
 
-def _can_be_updated(venv, wanted):
+def _can_be_updated(venv, root):
     """True: finished, of this clone and Python; only ``setup.py`` or the extras have changed."""
-    stamp = _stamp(venv)
-    return all(stamp.get(name) == wanted[name] for name in ("root", "python"))
+    stamp, now = _stamp(venv), _state(venv, root, ())
+    return now["python"] and all(stamp.get(name) == now[name] for name in ("root", "python"))
 
 
 def _make(venv, steps):
@@ -127,7 +137,7 @@ def _make(venv, steps):
         if not any((venv / mark).exists() for mark in (STAMP, HALF_MADE)):
             raise SetupError(f"{venv} is not an environment that this set-up has made: move it "
                              "away, or set FINK_LIKE_VENV to another folder")
-        steps.say(f"· {venv} is half made or of another Python: making it again")
+        steps.say(f"· {venv} is half made, or its Python or its clone is gone: making it again")
         shutil.rmtree(venv)
     cache.need_space(venv, ROOM, "set FINK_LIKE_VENV to a folder on another disk")
     _need_venv_module(steps)
@@ -187,29 +197,11 @@ class _PipClock:
 
 
 def _run(command, log, told, more=()):
-    """Run a command into a log, telling its last line as it goes; SetupError if it fails."""
+    """Run a command into a new log, telling its last line; SetupError if it fails."""
     inherited = {name: text for name, text in os.environ.items() if name not in NOT_INSIDE}
-    environment = {**inherited, "PYTHONUNBUFFERED": "1", **dict(more)}
-    with log.open("wb") as out:
-        running = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, env=environment,
-                                   stdin=subprocess.DEVNULL)
-    try:
-        while running.poll() is None:
-            time.sleep(0.1)
-            told(_last_line(log))
-    finally:
-        if running.poll() is None:  # Ctrl-C
-            running.terminate()
-            running.wait()
-    if running.returncode:
+    log.unlink(missing_ok=True)
+    if logged.run(command, log, told, {**inherited, "PYTHONUNBUFFERED": "1", **dict(more)}):
         raise SetupError(_explain(command, log))
-
-
-def _last_line(log):
-    with log.open("rb") as file:
-        file.seek(max(0, log.stat().st_size - 2000))
-        lines = file.read().decode(errors="replace").splitlines()
-    return lines[-1] if lines else ""
 
 
 def _explain(command, log):

@@ -23,6 +23,8 @@ from fink_like.errors import SetupError
 
 STATE, PROPERTIES, LOG, DATA = "state.json", "server.properties", "server.log", "data"
 SHIPPED, LOG_SETTINGS = "kafka_server.properties", "kafka_log.properties"  # beside this file
+# Measured, Java 17, after 240 MB in and out: serial collector with the quick compiler only 285 MB
+# and 2.3 s to start, with both compilers 334 MB and 2.8 s, G1 with both 284 MB and 2.9 s.
 JVM = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto",
        "-XX:+ExitOnOutOfMemoryError", "-Djava.awt.headless=true")
 
@@ -191,7 +193,7 @@ class KafkaServer:
 
     def _properties(self, port):
         """Settings as shipped, overruled by the user's, those by the addresses on loopback."""
-        controller = ports.free_port()
+        controller = ports.free_port(other_than=port)
         later = {  # of a name that comes twice, Java takes the last
             **self.settings,
             "log.dirs": DATA,  # relative to the folder, where the server runs: any path will do

@@ -9,11 +9,12 @@ LOOPBACK = "127.0.0.1"
 LISTENING = "0A"  # state in /proc/net/tcp
 
 
-def free_port():
-    """A loopback port that nobody listens on at this moment."""
+def free_port(other_than=None):
+    """A loopback port that nobody listens on at this moment, and not the one given."""
     with socket.socket() as probe:
         probe.bind((LOOPBACK, 0))
-        return probe.getsockname()[1]
+        port = probe.getsockname()[1]
+        return free_port(other_than) if port == other_than else port
 
 
 def is_taken(port):

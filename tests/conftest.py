@@ -1,9 +1,12 @@
 """Fixtures for all tests: pure ones need nothing, Spark and Kafka start when first asked for."""
 
+import io
 import os
 import shutil
 from pathlib import Path
+from typing import NamedTuple
 
+import fastavro
 import pytest
 
 from fink_like import config, jars, java, kafka_server
@@ -18,6 +21,34 @@ def fixtures():
     if not (FIXTURES / "MANIFEST.csv").exists():
         pytest.skip(f"no real packets in {FIXTURES}; set FINK_LIKE_FIXTURES to their folder")
     return FIXTURES
+
+
+class Message(NamedTuple):
+    """A packet as it was on the wire."""
+
+    file: str
+    survey: str
+    value: bytes
+
+
+@pytest.fixture(scope="session")
+def real_messages(fixtures):
+    """All real packets of the two surveys, genuine and re-encoded, oldest schema first."""
+    paths = [*sorted(fixtures.glob("ztf/wire*/*/*.avro")),
+             *sorted(fixtures.glob("lsst/wire*/*/*.msg"))]
+    return [Message(str(path.relative_to(fixtures)), path.relative_to(fixtures).parts[0],
+                    path.read_bytes()) for path in paths]
+
+
+@pytest.fixture(scope="session")
+def container():
+    """Maker of Avro containers: ``container(schema, records, codec=, sync=)``."""
+    def make(schema, records, codec="null", sync=b"0123456789abcdef", **more):
+        stream = io.BytesIO()
+        fastavro.writer(stream, schema, records, codec, sync_marker=sync, **more)
+        return stream.getvalue()
+
+    return make
 
 
 @pytest.fixture(scope="session")

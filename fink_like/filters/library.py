@@ -6,6 +6,7 @@ to every filter: what may not leave the broker leaves by no topic.
 """
 
 import datetime
+import hashlib
 import re
 import reprlib
 from dataclasses import dataclass
@@ -110,7 +111,7 @@ def load(folder, columns, today, public):
         raise ConfigError(f"{folder}: no such folder of filters")
     gates = {survey: _gate(survey, text, columns) for survey, text in public.items()}
     specs, problems = [], []
-    for path in sorted(folder.glob("[!.]*.y*ml")):
+    for path in _files(folder):
         try:
             spec = _spec(read(path), columns, gates, today, specs)
         except Problem as problem:
@@ -118,6 +119,23 @@ def load(folder, columns, today, public):
         else:
             specs.append(spec)
     return specs, problems
+
+
+def fingerprint(folder):
+    """Text that changes when any file of `load`'s folder does; 500 files take about 10 ms.
+
+    A file takes `load` 10 to 20 ms, so a job that runs every second loads when this has changed,
+    or the day has.
+    """
+    digest = hashlib.sha256()
+    for path in _files(Path(folder)):
+        content = path.read_bytes() if path.is_file() else b""
+        digest.update(f"{path.name}\0{len(content)}\0".encode() + content)
+    return digest.hexdigest()
+
+
+def _files(folder):
+    return sorted(folder.glob("[!.]*.y*ml"))
 
 
 def _gate(survey, text, columns):
@@ -142,8 +160,7 @@ def _spec(declared, columns, gates, today, earlier):
         compiled = condition(values["where"], columns)
     except FilterError as error:
         raise declared.problem_in_text("where", error) from error
-    for position in range(len(values["examples"])):
-        _check_example(declared, position, compiled, columns)
+    _check_examples(declared, compiled, columns)
     routes = tuple(
         Route(values["topic"].replace("{survey}", survey), survey,
               from_tree(Call("and", (*gates[survey], compiled.tree)), columns))
@@ -180,23 +197,22 @@ def _as_kafka_compares(topic):
     return topic.replace(".", "_")
 
 
-def _check_example(declared, position, compiled, columns):
-    example = declared.values["examples"][position]
-    for name, value in example["row"].items():
-        wrong = _wrong_cell(name, value, columns)
-        if wrong:
-            raise declared.problem("examples", f"example {position + 1}: {wrong}", position)
-    found = "pass" if _passes(compiled, example["row"]) else "reject"
-    if found != example["expect"]:
-        raise declared.problem(
-            "examples", f"example {position + 1} ({example['say']}) expects {example['expect']}, "
-                        f"but the filter says {found}", position)
-
-
-def _passes(compiled, row):
-    """Whether an example's row passes; a column that it leaves out is missing."""
-    cells = {name: pd.Series([row.get(name)], dtype=object) for name in compiled.columns}
-    return compiled.mask(pd.DataFrame(cells, index=[0]))[0]
+def _check_examples(declared, compiled, columns):
+    examples = declared.values["examples"]
+    for position, example in enumerate(examples):
+        for name, value in example["row"].items():
+            wrong = _wrong_cell(name, value, columns)
+            if wrong:
+                raise declared.problem("examples", f"example {position + 1}: {wrong}", position)
+    rows = {name: pd.Series([example["row"].get(name) for example in examples], dtype=object)
+            for name in compiled.columns}  # a column that an example leaves out is missing
+    found = compiled.mask(pd.DataFrame(rows, index=range(len(examples))))
+    for position, (example, passes) in enumerate(zip(examples, found)):
+        if passes != (example["expect"] == "pass"):
+            raise declared.problem(
+                "examples", f"example {position + 1} ({example['say']}) expects "
+                            f"{example['expect']}, but the filter says "
+                            f"{'pass' if passes else 'reject'}", position)
 
 
 def _wrong_cell(name, value, columns):

@@ -55,6 +55,11 @@ class PacketSchema:
 
 
 def load_notation(path):
+    """Read one file of `schemas/` as an Avro schema; see `read_notation`."""
+    return read_notation(path)[0]
+
+
+def read_notation(path):
     """Read one file of `schemas/`.
 
     Parameters
@@ -63,8 +68,9 @@ def load_notation(path):
 
     Returns
     -------
-    dict
-        An Avro schema; each record is defined where it first occurs and named afterwards.
+    tuple of (dict, int or None)
+        An Avro schema, each record defined where it first occurs and named afterwards; and its
+        id in a registry.
 
     Raises
     ------
@@ -73,8 +79,9 @@ def load_notation(path):
     """
     try:
         content = yaml.safe_load(Path(path).read_text())
-        return _Builder(content).record(next(iter(content["records"])))
-    except (yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
+        schema = _Builder(content).record(next(iter(content["records"])))
+        return schema, content.get("id")
+    except (yaml.YAMLError, KeyError, TypeError, AttributeError, StopIteration) as error:
         raise ConfigError(f"{path}: not a packet schema in our notation: {error!r}") from error
 
 
@@ -109,7 +116,7 @@ def names_and_types(schema):
     Parameters
     ----------
     schema : dict
-        Any valid Avro schema.
+        Any valid Avro schema of a record.
 
     Returns
     -------
@@ -119,13 +126,16 @@ def names_and_types(schema):
     Raises
     ------
     SchemaError
-        It is not a valid Avro schema.
+        It is not a valid Avro schema, or not one of a record.
     """
     try:
         fastavro.parse_schema(schema)
+        stripped = _strip(schema, "")
     except Exception as error:  # fastavro raises SchemaParseException, KeyError, TypeError, ...
-        raise SchemaError(f"not a valid Avro schema: {error}") from error
-    return _strip(schema, "")
+        raise SchemaError(f"not a valid Avro schema: {error!r}") from error
+    if not isinstance(stripped, dict) or stripped["type"] != "record":
+        raise SchemaError("the schema of a packet must be a record")
+    return stripped
 
 
 def _strip(schema, namespace):
@@ -175,11 +185,11 @@ class SchemaBook:
 
     def __init__(self, folder, registered=(), fetch=None):
         self.known = {schema.key: schema for schema in registered}
-        self.fetch = fetch
+        self.fetch, self._failed = fetch, {}
         for path in sorted(Path(folder).glob("*.yaml")) if folder else ():
-            number = yaml.safe_load(path.read_text()).get("id")
+            avro, number = read_notation(path)
             if number is not None:
-                self.known.setdefault(str(number), PacketSchema(str(number), load_notation(path)))
+                self.known.setdefault(str(number), PacketSchema(str(number), avro))
 
     def by_id(self, number):
         """Schema of a registry id.
@@ -190,10 +200,21 @@ class SchemaBook:
             Unknown everywhere; ``waits`` on the error is true if a registry did not answer.
         """
         key = str(number)
+        if key in self._failed:  # one question an id: a silent registry takes 10 s to fail
+            raise self._failed[key]
         if key not in self.known:
-            if self.fetch is None:
-                raise SchemaError(f"schema id {key} is not in the schemas folder and no registry "
-                                  "is configured (setting `registry`)")
-            avro = names_and_types(json.loads(self.fetch(number)))
-            self.known[key] = PacketSchema(key, avro)
+            try:
+                self.known[key] = PacketSchema(key, self._fetched(number))
+            except SchemaError as error:
+                self._failed[key] = error
+                raise
         return self.known[key]
+
+    def _fetched(self, number):
+        if self.fetch is None:
+            raise SchemaError(f"schema id {number} is not in the schemas folder and no registry "
+                              "is configured (setting `registry`)")
+        try:
+            return names_and_types(json.loads(self.fetch(number)))
+        except ValueError as error:
+            raise SchemaError(f"the registry's schema {number} is not JSON: {error}") from error

@@ -12,12 +12,16 @@ framed
 `fink_like.spark.avro` does in the JVM must equal what stands here.
 """
 
+import bz2
 import hashlib
 import io
 import json
+import lzma
+import zlib
 from dataclasses import dataclass
 from functools import lru_cache
 
+import cramjam
 import fastavro
 
 from fink_like.errors import PacketError, SchemaError
@@ -32,6 +36,15 @@ HEADER_SCHEMA = fastavro.parse_schema({
         {"name": "magic", "type": {"type": "fixed", "name": "magic", "size": 4}},
         {"name": "meta", "type": {"type": "map", "values": "bytes"}},
         {"name": "sync", "type": {"type": "fixed", "name": "sync", "size": SYNC_BYTES}}]})
+CODECS = {
+    "null": bytes,
+    "deflate": lambda block: zlib.decompress(block, wbits=-15),  # no zlib header
+    "bzip2": bz2.decompress,
+    "xz": lzma.decompress,
+    "snappy": lambda block: bytes(cramjam.snappy.decompress_raw(block[:-4])),  # then a CRC-32
+    "zstandard": lambda block: bytes(cramjam.zstd.decompress(block)),
+}
+"""Codecs of a container's block; https://avro.apache.org/docs/1.12.0/specification/#codecs"""
 
 
 @dataclass(frozen=True)
@@ -113,11 +126,11 @@ def _split_container(value):
 
 
 def _container_schema(header, meta):
+    if "avro.schema" not in meta:
+        raise PacketError("bad_container", "no avro.schema in the header")
     codec = meta.get("avro.codec", b"null").decode("ascii", "replace")
     try:
         avro = names_and_types(json.loads(meta["avro.schema"]))
-    except KeyError:
-        raise PacketError("bad_container", "no avro.schema in the header") from None
     except (ValueError, SchemaError) as error:
         raise PacketError("schema_invalid", str(error)[:500]) from error
     return PacketSchema(header_key(header), avro, header, codec)
@@ -151,18 +164,11 @@ def _read(stream, schema, what):
 
 
 def _decompress(block, codec):
-    """Inflate a block; fastavro and cramjam know the codecs."""
-    if codec == "null":
-        return block
-    reader = fastavro.read.BLOCK_READERS.get(codec)
-    if reader is None:
-        raise PacketError("unknown_codec", f"codec {codec!r}")
+    if codec not in CODECS:
+        raise PacketError("unknown_codec", f"codec {codec!r}; there are {sorted(CODECS)}")
     try:
-        framed = io.BytesIO()
-        fastavro.schemaless_writer(framed, "bytes", block)
-        framed.seek(0)
-        return reader(framed).read()
-    except Exception as error:
+        return CODECS[codec](block)
+    except Exception as error:  # each library has its own
         raise PacketError("bad_container", f"codec {codec}: {error!r}") from error
 
 

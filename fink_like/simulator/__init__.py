@@ -9,7 +9,8 @@ From seed to bytes: ``cadence`` lays out fields and exposures; ``populations`` d
 light curves are in ``transients``, ``variables`` and ``asteroids``; ``observing`` adds noise and
 keeps what is detected; ``columns`` names the quantities; a survey's recipe (``recipe``,
 ``expressions``) fills the packet's fields from them; ``stamps`` and ``fits`` draw cutouts;
-``encoder`` and ``wires`` write bytes; ``publish`` sends them to Kafka or files. All randomness is a hash of what it is for (``dice``).
+``encoder`` and ``wires`` write bytes; ``publish`` sends them to Kafka or files. All randomness is
+a hash of what it is for (``dice``).
 """
 
 from fink_like.simulator.light_curves import LightCurves, light_curves

@@ -12,6 +12,9 @@ SUN = 2.9591220828559115e-4
 """Gaussian gravitational constant squared, au3/d2."""
 
 J2000 = 51544.5
+PRECESSION = 50.29 / 3600.0 / 365.25
+"""Of the equinox, degrees a day (Lieske et al. 1977): the Almanac's longitudes are of date."""
+
 SLOPES = ((3.33, 0.63), (1.87, 1.22))
 """Exponents of the two phase functions of Bowell et al. 1989 (Asteroids II, 524)."""
 
@@ -29,7 +32,7 @@ def earth(mjd):
     """
     days = np.asarray(mjd, dtype=np.float64) - J2000
     anomaly = np.radians(357.528 + 0.9856003 * days)
-    sun = np.radians(280.460 + 0.9856474 * days + 1.915 * np.sin(anomaly)
+    sun = np.radians(280.460 + (0.9856474 - PRECESSION) * days + 1.915 * np.sin(anomaly)
                      + 0.020 * np.sin(2.0 * anomaly))
     distance = 1.00014 - 0.01671 * np.cos(anomaly) - 0.00014 * np.cos(2.0 * anomaly)
     flat = np.stack([-np.cos(sun), -np.sin(sun), np.zeros_like(sun)], axis=-1)

@@ -1,5 +1,6 @@
 """When and where a survey looks: fields, visits, and the exposures a field had before."""
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,6 +45,12 @@ class Run:
     def fields(self):
         """Number of fields visited in a night."""
         return (self.visits + 1) // 2
+
+    def visit(self, number):
+        """The visit of a number: all fields of a night once, then again, then the next night."""
+        night, in_night = divmod(number, self.visits)
+        turn, field = divmod(in_night, self.fields)
+        return Visit(field, night, turn)
 
     @property
     def rows_per_field(self):
@@ -104,12 +111,7 @@ def visits(run):
     ------
     Visit
     """
-    night = 0
-    while True:
-        for number in range(run.visits):
-            turn, field = divmod(number, run.fields)
-            yield Visit(field, night, turn)
-        night += 1
+    return (run.visit(number) for number in itertools.count())
 
 
 def middle(run, utc):
@@ -141,15 +143,20 @@ def starts(run, visit):
 
 
 def earlier(run, field):
-    """MJD UTC of the exposures a field had before the run: pairs in clear nights."""
-    cadence = run.model.recipe["cadence"]
+    """MJD UTC of the exposures a field had before the run: pairs in clear nights.
+
+    No two fields share a tick, of which ids are made: a field's exposures fall on its own slots.
+    """
+    recipe = run.model.recipe
+    cadence, slot = recipe["cadence"], 2.0 * recipe["site"]["tick_days"]
     nights = run.first_night - np.arange(cadence["lookback_days"], 0, -1)
     keys = dice.combine(run.key, field, nights)
     seen = dice.uniform(keys, "seen") < cadence["clear"] / cadence["revisit_nights"]
-    gap = cadence["pair_minutes"] / 1440.0
-    room = cadence["hours"] / 24.0 - gap - 2.0 * cadence["step_seconds"] / DAY
-    offset = evening(run, 0) - run.first_night + room * dice.uniform(keys, "offset")
-    first = (nights + offset)[seen]
+    cycle = 2 * run.fields * slot
+    gap = max(round(cadence["pair_minutes"] / 1440.0 / cycle), 1) * cycle + slot
+    room = cadence["hours"] / 24.0 - gap
+    offset = np.floor(room * dice.uniform(keys, "offset") / cycle) * cycle + 2 * field * slot
+    first = (nights + (evening(run, 0) - run.first_night) + offset)[seen]
     return np.sort(np.concatenate([first, first + gap]))
 
 

@@ -1,7 +1,7 @@
 """Columns to Avro, many rows at a time.
 
-`compile_record` turns a schema into a flat list of fields; `encode` writes rows of columns one after
-the other into a buffer. A record inside a record, or an array of records, is encoded before as rows
+`compile_record` turns a schema into a flat list of fields; `encode` writes rows of columns into one
+buffer. A record inside a record, or an array of records, is encoded before as rows
 of its own and then copied in: Avro writes a record as its fields without anything around them.
 """
 
@@ -139,6 +139,17 @@ def encode(record, columns, n):
         A missing value in a field that has no null.
     """
     kinds = np.array([field.kind for field in record.fields])
+    nullable = np.array([field.nullable for field in record.fields])
+    words, missing, pools, copied = _describe(record, columns, n, kinds)
+    pool = pools[0] if len(pools) == 1 else np.concatenate([np.empty(0, np.uint8), *pools])
+    out = np.empty(n * int(np.sum(LARGEST[kinds] + nullable)) + copied, dtype=np.uint8)
+    ends = _write(kinds, nullable, words, missing, pool, out)
+    start = np.concatenate([[0], ends[:-1]]).astype(np.int64)
+    return Blobs(out[:ends[-1] if n else 0], start, ends - start)
+
+
+def _describe(record, columns, n, kinds):
+    """Words of all values, where they are missing, and the bytes that are to be copied."""
     firsts = np.concatenate([[0], np.cumsum(WORDS[kinds])])
     words = np.zeros((n, firsts[-1]), dtype=np.int64)
     missing = np.zeros((n, len(kinds)), dtype=np.bool_)
@@ -160,12 +171,7 @@ def encode(record, columns, n):
         pools.append(blobs.pool)
         filled += blobs.pool.size
         copied += int(np.sum(blobs.length))
-    pool = pools[0] if len(pools) == 1 else np.concatenate([np.empty(0, np.uint8), *pools])
-    nullable = np.array([field.nullable for field in record.fields])
-    out = np.empty(n * int(np.sum(LARGEST[kinds] + nullable)) + copied, dtype=np.uint8)
-    ends = _write(kinds, nullable, words, missing, pool, out)
-    start = np.concatenate([[0], ends[:-1]]).astype(np.int64)
-    return Blobs(out[:ends[-1] if n else 0], start, ends - start)
+    return words, missing, pools, copied
 
 
 def _masked(value, n):

@@ -12,6 +12,10 @@ from fink_like.simulator import faults as damage
 CHUNK = 400
 """Alerts made at a time; with cutouts about 40 MB."""
 
+MARGIN, SCATTER = 5.0, 0.05
+"""Alerts planned above those asked for, in standard deviations and as a share: the last visit is
+cut when all are made, and a run hardly ever needs another night."""
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -64,9 +68,9 @@ def plan(model, n_alerts, seed, start_mjd=None, nights=1):
     a_night = n_alerts / nights
     visits = int(np.ceil(a_night / model.recipe["alerts_per_visit"]))
     start = model.recipe["start_mjd"] if start_mjd is None else start_mjd
-    run = cadence.Run(model, int(seed), int(np.floor(start)), visits, a_night / visits, nights)
-    chances = tuple(observing.efficiency(run, source) for source in model.classes)
-    run = replace(run, efficiencies=chances)
+    expected = a_night / visits * (1.0 + MARGIN / np.sqrt(n_alerts) + SCATTER * (visits > 1))
+    run = cadence.Run(model, int(seed), int(np.floor(start)), visits, expected, nights)
+    run = replace(run, efficiencies=observing.efficiencies(run))
     if run.rows_per_field > model.recipe["site"]["most_rows"]:
         raise ConfigError(f"{model.survey}: {run.alerts_per_visit:.0f} alerts in a visit need "
                           f"{run.rows_per_field} objects in a field, more than the ids can count "

@@ -17,7 +17,7 @@ BLOCK = 4096
 """Objects whose light curves are made at a time; bounds the memory."""
 
 TRIALS = (3000, 24)
-"""Objects and exposures from which a class's chance of detection is estimated."""
+"""Objects, and visits of the run, from which a class's chance of detection is estimated."""
 
 HOST_TEMPERATURE = 5500.0
 """K, colour of a host galaxy."""
@@ -59,29 +59,31 @@ class Sources:
         return Sources(epochs=self.epochs, details=details, **picked)
 
 
-def efficiency(run, source_class):
-    """Chance that an object of a class is detected in an exposure of the run.
+def efficiencies(run):
+    """Chance that an object is detected in an exposure of a run, for each class.
 
     Parameters
     ----------
     run : cadence.Run
-    source_class : populations.SourceClass
 
     Returns
     -------
-    float
+    tuple of float
 
     Raises
     ------
     ConfigError
-        None of the trial objects was detected.
+        None of a class's trial objects was detected.
     """
+    epochs = _trial_epochs(run)
+    return tuple(_efficiency(run, source_class, epochs) for source_class in run.model.classes)
+
+
+def _efficiency(run, source_class, epochs):
     if source_class.kind == populations.ARTEFACT:
         return 1.0
-    epochs = _trial_epochs(run)
     keys = dice.combine(run.key, np.arange(TRIALS[0]))
-    scope = {"depth": run.model.depth, "start": run.start, "end": run.end}
-    parameters = populations.draw(source_class, keys, scope)
+    parameters = populations.draw(source_class, keys, _scope(run))
     if source_class.kind == populations.MOVING:
         difference = _sunlight(parameters["magnitude"][:, None], parameters, epochs.wavelength)
         template = np.zeros_like(difference)
@@ -97,18 +99,19 @@ def efficiency(run, source_class):
 
 
 def _trial_epochs(run):
-    """Exposures all over the run, in all bands, as deep as the survey's are."""
-    mjd = np.linspace(run.start, run.end, TRIALS[1])
-    keys = dice.combine(run.key, np.arange(TRIALS[1]))
-    bands = list(run.model.recipe["bands"].values())
-    weights = np.array([band["weight"] for band in bands], dtype=np.float64)
-    band = np.searchsorted(np.cumsum(weights) / weights.sum(),
-                           (np.argsort(dice.uniform(keys, "band")) + 0.5) / TRIALS[1])
-    depth = np.array([b["depth"] for b in bands])[band]
-    scatter = run.model.recipe["noise"]["depth_scatter"] * dice.normal(keys, "depth")
-    wavelength = np.array([b["wavelength"] for b in bands], dtype=np.float64)[band]
-    return cadence.Epochs(-1, 0.0, 0.0, mjd, band, nanojansky(depth + scatter), wavelength,
-                          np.arange(TRIALS[1]), np.zeros(TRIALS[1], dtype=np.int64))
+    """Some of the run's own visits, evenly chosen, as if they were of one field."""
+    total = run.visits * run.nights
+    numbers = np.unique(np.linspace(0, total - 1, TRIALS[1]).astype(int))
+    chosen = [cadence.epochs(run, run.visit(number)) for number in numbers.tolist()]
+    order = np.argsort([epochs.mjd[-1] for epochs in chosen])
+    columns = {name: np.array([getattr(chosen[i], name)[-1] for i in order])
+               for name in ("mjd", "band", "limit_flux", "wavelength", "tick", "in_run")}
+    return cadence.Epochs(-1, 0.0, 0.0, **columns)
+
+
+def _scope(run):
+    """What the parameters of a population may use besides each other."""
+    return {"depth": run.model.depth, "start": run.start, "end": run.end}
 
 
 def noise(model, total_flux, limit_flux):
@@ -160,8 +163,7 @@ def _how_many(run, visit, index):
 def _observe(run, epochs, index, keys, rows):
     """One block of objects of one class, in all exposures."""
     source_class = run.model.classes[index]
-    scope = {"depth": run.model.depth, "start": run.start, "end": run.end}
-    parameters = populations.draw(source_class, keys, scope)
+    parameters = populations.draw(source_class, keys, _scope(run))
     ra, dec = _positions(run, epochs, keys)
     geometry, artefact = {}, 0.0
     shape = (len(keys), len(epochs.mjd))

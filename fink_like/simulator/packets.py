@@ -5,7 +5,7 @@ import numpy as np
 from fink_like.errors import ConfigError
 from fink_like.simulator import columns as simulated
 from fink_like.simulator import fits, stamps, wires
-from fink_like.simulator.encoder import encode
+from fink_like.simulator.encoder import Blobs, encode
 from fink_like.simulator.recipe import ALERT, FORCED, HISTORY
 from fink_like.simulator.summaries import summaries
 
@@ -27,7 +27,7 @@ def make(run, sources, cutouts=True):
     """
     model, n = run.model, len(sources.key)
     rows = _rows(run, sources)
-    tables = {kind: simulated.columns(run, sources, *pairs) for kind, pairs in rows.items()}
+    tables = _tables(run, sources, rows)
     alerts, keys = tables[ALERT]
     alerts.update(summaries(run, sources))
     alerts.update(_cutouts(model, alerts, keys) if cutouts else
@@ -45,6 +45,14 @@ def _rows(run, sources):
     return {ALERT: (np.arange(n), np.full(n, last)),
             HISTORY: simulated.select(run, sources, rules["history"]),
             FORCED: simulated.select(run, sources, rules["forced"])}
+
+
+def _tables(run, sources, rows):
+    """Columns of each kind of rows; history and forced photometry may share theirs."""
+    tables = {kind: simulated.columns(run, sources, *rows[kind]) for kind in (ALERT, HISTORY)}
+    same = np.array_equal(rows[HISTORY], rows[FORCED])
+    tables[FORCED] = tables[HISTORY] if same else simulated.columns(run, sources, *rows[FORCED])
+    return tables
 
 
 def _fields(model, name, columns, keys):
@@ -67,15 +75,26 @@ def _missing(model, value):
 
 
 def _nested(model, name, parents, table, alerts, n):
-    """Rows of a record inside the alert, and where it is null."""
+    """Rows of a record inside the alert, and where it is null; made only where it is not."""
     columns, keys = table
-    record = model.records[name]
-    blobs = encode(model.program.children()[name], _fields(model, name, columns, keys), len(keys))
+    record, program = model.records[name], model.program.children()[name]
+    there = np.ones(n, dtype=bool)
+    if record.when is not None:
+        counted = {**alerts, "count_rows": np.bincount(parents, minlength=n)}
+        there &= record.when(counted, alerts["object_key"], name)
+    if not there.any():
+        return None
+    kept = there[parents]
+    if not kept.all():
+        columns = {column: value[kept] if np.shape(value)[:1] == kept.shape else value
+                   for column, value in columns.items()}
+        keys, parents = keys[kept], parents[kept]
+    blobs = encode(program, _fields(model, name, columns, keys), len(keys))
     if record.rows != ALERT:
-        blobs = blobs.group(parents, n)
-    there = True if record.when is None else record.when(
-        {**alerts, "count_rows": np.bincount(parents, minlength=n)}, table[1], name)
-    return blobs, ~np.broadcast_to(np.asarray(there, dtype=bool), n)
+        return blobs.group(parents, n), ~there
+    start, length = np.zeros((2, n), dtype=np.int64)
+    start[parents], length[parents] = blobs.start, blobs.length
+    return Blobs(blobs.pool, start, length), ~there
 
 
 def _names():

@@ -128,6 +128,9 @@ def _send(producer, topic, value, key, header_names, count):
             return
         except BufferError:  # the queue is full: wait for acknowledgements
             producer.poll(0.1)
+        except KafkaException as error:  # refused at once: too large for message.max.bytes
+            count(error, None)
+            return
 
 
 def to_files(batches, folder, suffix):

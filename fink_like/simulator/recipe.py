@@ -106,11 +106,12 @@ def open_survey(settings_root, survey, population="stream"):
     program = encoder.compile_record(schema)
     groups = {name: _expressions(recipe[name], f"{path}: {name}")
               for name in ("ids", "exposure", "source")}
-    records = {name: _record(entry, f"{path}: {name}") for name, entry in recipe["records"].items()}
+    records = {name: _record(entry, f"{path}: {name}")
+               for name, entry in recipe["records"].items()}
     _check(records, program, path)
     classes = populations.load(root / "conf" / "populations" / f"{population}.yaml")
-    return SurveyModel(survey=recipe.get("survey", survey), recipe=recipe, schema=schema, program=program,
-                       records=records, classes=classes, **groups)
+    return SurveyModel(survey=recipe.get("survey", survey), recipe=recipe, schema=schema,
+                       program=program, records=records, classes=classes, **groups)
 
 
 def _read(path):
@@ -138,7 +139,8 @@ def _expressions(entries, where):
 
 def _record(entry, where):
     if entry.get("rows") not in (ALERT, HISTORY, FORCED):
-        raise ConfigError(f"{where}: rows is {entry.get('rows')!r}, not alert, history or forced")
+        raise ConfigError(f"{where}: rows is {entry.get('rows')!r}, "
+                          "not alert, history or forced")
     detected = entry.get("detected") or {}
     fields = _expressions({**(entry.get("fields") or {}), **detected}, where)
     when = Expression(entry["when"], f"{where}.when") if "when" in entry else None

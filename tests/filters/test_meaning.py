@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fink_like.filters.compile import condition, from_tree
+from fink_like.filters.compile import from_tree
 from fink_like.filters.language import parse
 from fink_like.filters.tree import Call, Kind, Literal, Name, written
 from fink_like.vocabulary import Field
@@ -232,18 +232,6 @@ def flat_frame(spark, table):
     return frame.selectExpr(*parts).coalesce(1)
 
 
-@pytest.fixture(scope="module")
-def spark():
-    from pyspark.sql import SparkSession
-    session = (SparkSession.builder.master("local[2]").appName("filters")
-               .config("spark.ui.enabled", "false").config("spark.sql.ansi.enabled", "false")
-               .config("spark.sql.shuffle.partitions", "1")
-               .config("spark.driver.bindAddress", "127.0.0.1")
-               .config("spark.driver.host", "127.0.0.1").getOrCreate())
-    yield session
-    session.stop()
-
-
 def masks_in_spark(spark, trees, table):
     """Boolean array (trees, rows): every filter in one select."""
     array = "array(" + ",\n".join(from_tree(tree, COLUMNS).sql for tree in trees) + ") AS found"
@@ -252,14 +240,14 @@ def masks_in_spark(spark, trees, table):
 
 
 @pytest.mark.spark
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, *(pytest.param(n, marks=pytest.mark.slow) for n in (2, 3, 4))])
 def test_spark_says_what_pandas_says(spark, seed):
     choose, table = random.Random(seed), rows(seed, 60)
-    trees = [boolean(choose, 3) for _ in range(200)]
+    trees = [boolean(choose, 3) for _ in range(80)]
     found, frame = masks_in_spark(spark, trees, table), as_objects(table)
     for tree, mask in zip(trees, found):
         compiled = from_tree(tree, COLUMNS)
-        np.testing.assert_array_equal(mask, compiled.mask(frame), f"{written(tree)}\n{compiled.sql}")
+        np.testing.assert_array_equal(mask, compiled.mask(frame), compiled.sql)
         np.testing.assert_array_equal(mask, passing(tree, table), written(tree))
 
 
@@ -294,25 +282,14 @@ def test_largest_filters_run_in_spark(spark):
     """At the limits of length and depth Spark's parser holds, and text stays text."""
     ids = ", ".join(str(2**53 + i) for i in range(1000))
     deep = "id > 0"
-    for _ in range(10):
+    for _ in range(4):
         deep = f"not ({deep} and known = (count / 2 > 1))"
+    nested = "ra"
+    for _ in range(7):
+        nested = f"coalesce({nested} + 1, flux)"
     hostile = "band = 'x'' or 1=1 -- ' or x.name = '\\'' or ''1''=''1'"
     texts = [f"id in ({ids})", " and ".join(["id > 0"] * 1000), deep, hostile,
-             "+".join(["ra"] * 30) + " > 1"]
+             "+".join(["ra"] * 15) + " > 1", nested + " > 1"]
     trees, table = [parse(text) for text in texts], rows(3, 60)
     for tree, mask in zip(trees, masks_in_spark(spark, trees, table)):
         np.testing.assert_array_equal(mask, passing(tree, table), written(tree)[:80])
-
-
-@pytest.mark.parametrize("text, value, passes", [
-    ("rb >= 0.65", np.float32(0.65), False),  # 0.64999998 in single precision
-    ("rb > 0.6499", np.float32(0.65), True),
-    ("rb > 1e9", math.nan, False), ("rb = rb", math.nan, False), ("not rb > 1", math.nan, False),
-    ("rb is null", math.nan, True), ("rb > 1e9", math.inf, True),
-    ("id = 9007199254740993", 2**53, False), ("id = 9007199254740993", 2**53 + 1, True),
-    ("round(ra) = 3", 2.5, True), ("round(ra) = -3", -2.5, True), ("round(ra) = 0", 0.4, True),
-    ("1 / ra is null", 0.0, True), ("log10(ra) is null", 0.0, True), ("sqrt(ra) < 0", -1.0, False),
-])
-def test_rules_that_users_are_told(text, value, passes):
-    compiled = condition(text, COLUMNS)
-    assert list(compiled.mask(pd.DataFrame({compiled.columns[0]: [value]}))) == [passes]

@@ -40,6 +40,7 @@ def commands(monkeypatch):
         ran.append(command[2])
         if command[2] == "venv":
             (Path(command[3]) / "bin").mkdir()
+            (Path(command[3]) / "bin" / "python").symlink_to(sys.executable)
     monkeypatch.setattr(environment, "_run", run)
     return ran
 
@@ -78,13 +79,23 @@ def test_extras_and_a_changed_setup_are_installed_into_the_same(clone, commands)
     assert stamp["extras"] == ["test"]
 
 
-def test_one_of_another_python_or_folder_is_made_again(clone, commands):
+def test_one_whose_python_or_clone_is_gone_is_made_again(clone, commands):
     ensure(clone)
-    stamp = clone / ".venv" / environment.STAMP
-    for name in ("python", "root"):
-        stamp.write_text(json.dumps({**json.loads(stamp.read_text()), name: "another"}))
+    python = clone / ".venv" / "bin" / "python"
+    for python_is_now in (clone / "removed", shutil.which("sh")):
+        python.unlink()
+        python.symlink_to(python_is_now)
         ensure(clone)
     assert commands == ["venv", "pip"] * 3
+    ensure(clone.rename(clone.with_name("moved")))
+    assert commands == ["venv", "pip"] * 4
+
+
+def test_another_python_on_the_path_today_does_not_matter(clone, commands, monkeypatch):
+    ensure(clone)
+    monkeypatch.setattr(sys, "executable", "/opt/another/python3")
+    ensure(clone)
+    assert commands == ["venv", "pip"]
 
 
 def test_half_made_is_made_again(clone, commands, monkeypatch):

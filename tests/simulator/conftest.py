@@ -25,40 +25,63 @@ def night(model):
 
 
 @pytest.fixture(scope="session")
+def packets(model, night):
+    """That night, decoded, with its truth."""
+    return _decoded(model, night)
+
+
+@pytest.fixture(scope="session")
 def nights(model):
-    """Batches of three nights without cutouts, decoded, with their truth."""
+    """Three nights without cutouts, decoded, with their truth."""
     batches = list(simulator.night(model, 2 * ALERTS, seed=5, nights=3, cutouts=False))
+    return _decoded(model, batches)
+
+
+def _decoded(model, batches):
     return [(packet, row) for batch in batches
-            for packet, row in zip(read_all(model, batch), batch.truth.to_dict("records"),
+            for packet, row in zip(Look.read_all(model, batch), batch.truth.to_dict("records"),
                                    strict=True)]
 
 
-def read(model, value):
-    """One packet, read by an independent library."""
-    if model.recipe["wire"]["form"] == "container":
-        records = list(fastavro.reader(io.BytesIO(value)))
-        assert len(records) == 1
-        return records[0]
-    stream = io.BytesIO(value[5:])
-    record = fastavro.schemaless_reader(stream, model.schema)
-    assert stream.read() == b""
-    return record
+class Look:
+    """Reads packets of either survey, with an independent library."""
+
+    @staticmethod
+    def read(model, value):
+        if model.recipe["wire"]["form"] == "container":
+            records = list(fastavro.reader(io.BytesIO(value)))
+            assert len(records) == 1
+            return records[0]
+        stream = io.BytesIO(value[5:])
+        record = fastavro.schemaless_reader(stream, model.schema)
+        assert stream.read() == b""
+        return record
+
+    @classmethod
+    def read_all(cls, model, batch):
+        return [cls.read(model, value) for value in batch.values]
+
+    @staticmethod
+    def source(packet):
+        """The part of a packet that describes the alert's own detection."""
+        return packet.get("candidate") or packet["diaSource"]
+
+    @staticmethod
+    def history(packet):
+        """Previous detections, without limits."""
+        rows = packet.get("prv_candidates", packet.get("prvDiaSources")) or []
+        return [row for row in rows if row.get("candid", 1) is not None]
+
+    @staticmethod
+    def alert_id(row):
+        return row.get("candid", row.get("diaSourceId"))
 
 
-def read_all(model, batch):
-    return [read(model, value) for value in batch.values]
+@pytest.fixture(scope="session")
+def look():
+    return Look
 
 
-def source(packet):
-    """The part of a packet that describes the alert's own detection."""
-    return packet.get("candidate") or packet["diaSource"]
-
-
-def history(packet):
-    """Previous detections, of either survey."""
-    rows = packet.get("prv_candidates", packet.get("prvDiaSources")) or []
-    return [row for row in rows if row.get("candid", 1) is not None]
-
-
-def alert_id(row):
-    return row.get("candid", row.get("diaSourceId"))
+@pytest.fixture(scope="session")
+def repository():
+    return ROOT

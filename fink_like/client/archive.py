@@ -1,0 +1,140 @@
+"""The broker's tables as pandas frames and pyarrow datasets."""
+
+import difflib
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from deltalake import DeltaTable
+from deltalake.exceptions import TableNotFoundError
+
+from fink_like.errors import ConfigError, SetupError
+from fink_like.vocabulary import AB_ZEROPOINT, LIGHT_CURVE
+
+MAGNITUDE_SNR = 3.0  # below, a magnitude and its error say less than the 5-sigma limit
+LIMIT_SIGMAS = 5.0
+MAG_PER_RELATIVE_FLUX = 2.5 / np.log(10)  # d(mag) = this * d(flux) / flux
+
+
+def open_table(data, name, nights=None, columns=None):
+    """Rows of a table, structs flattened: ``table["quality.is_clean"]``.
+
+    Read what you need: a few columns of a night are quick, all of bronze is every packet.
+
+    Parameters
+    ----------
+    data : str or Path
+        The broker's data folder, setting ``data``.
+    name : str
+        ``silver``, ``rescores``, ``bronze`` or ``deliveries``; their columns are described in
+        `fink_like.vocabulary`.
+    nights : int or iterable of int, optional
+        Observing nights YYYYMMDD; all if not given.
+    columns : iterable of str, optional
+        Column names; ``rates`` means all of that struct, ``rates.slope`` one of its fields. All
+        if not given.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Integers and booleans are numpy's, or pandas' nullable ``Int64`` and ``boolean`` where
+        there are nulls: a 64-bit id never passes through a float, and a mask with nulls selects
+        nothing there. Light-curve columns hold one array a row.
+
+    Raises
+    ------
+    SetupError
+        There is no such table.
+    ConfigError
+        There is no such column.
+    """
+    dataset = open_dataset(data, name)
+    leaves = _leaves(dataset.schema)
+    chosen = _choose(leaves, columns, name)
+    near = None if nights is None else pc.field("night").isin(
+        [nights] if isinstance(nights, (int, np.integer)) else [int(night) for night in nights])
+    table = dataset.to_table(columns={n: pc.field(*leaves[n]) for n in chosen}, filter=near)
+    return pd.DataFrame({n: _series(table[n]) for n in chosen})
+
+
+def open_dataset(data, name):
+    """A table as a lazy `pyarrow.dataset.Dataset`, for more rows than memory holds.
+
+    Parameters and errors as `open_table`.
+    """
+    path = f"{str(data).rstrip('/')}/{name}"
+    try:
+        return DeltaTable(path).to_pyarrow_dataset()
+    except TableNotFoundError as error:
+        raise SetupError(f"no table {name} in {data}: give the broker's data folder (setting "
+                         "`data`); `bin/demo` makes one in var/demo/data") from error
+
+
+def light_curve(row):
+    """Points of a row's light curve, ascending in time, the alert's own included.
+
+    Parameters
+    ----------
+    row : mapping
+        A line of `open_table`, or `Alert.row`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        mjd (d, TAI), band, psfFlux and psfFluxErr (nJy, difference flux), kind (detection,
+        forced or limit) and paired as in `fink_like.vocabulary.LIGHT_CURVE`; mag and mag_err
+        (AB, where psfFlux is above 3 errors, else NaN), mag_limit (AB, 5 sigma).
+    """
+    lacking = [f"lc.{f.name}" for f in LIGHT_CURVE if f"lc.{f.name}" not in row]
+    if lacking:
+        raise ConfigError(f"the row has no {lacking}: read the column `lc` of silver too")
+    points = pd.DataFrame({f.name: list(row[f"lc.{f.name}"]) for f in LIGHT_CURVE})
+    points = points.rename(columns={"midpointMjdTai": "mjd"})
+    points = points.astype({"mjd": float, "psfFlux": float, "psfFluxErr": float, "paired": bool})
+    flux, error = points["psfFlux"], points["psfFluxErr"]
+    bright = flux.where(flux > MAGNITUDE_SNR * error)
+    return points.assign(mag=magnitude(bright), mag_err=MAG_PER_RELATIVE_FLUX * error / bright,
+                         mag_limit=magnitude(LIMIT_SIGMAS * error.where(error > 0)))
+
+
+def magnitude(flux):
+    """AB magnitude of a positive flux in nJy."""
+    return AB_ZEROPOINT - 2.5 * np.log10(flux)
+
+
+def _leaves(schema):
+    """Dotted name -> path, of all that is not a struct."""
+    found = {}
+    for field in schema:
+        if pa.types.is_struct(field.type):
+            inner = _leaves(field.type)
+            found.update({f"{field.name}.{n}": (field.name, *path) for n, path in inner.items()})
+        else:
+            found[field.name] = (field.name,)
+    return found
+
+
+def _choose(leaves, columns, table):
+    if columns is None:
+        return list(leaves)
+    chosen = {}
+    for wanted in [columns] if isinstance(columns, str) else columns:
+        found = [n for n in leaves if n == wanted or n.startswith(f"{wanted}.")]
+        if not found:
+            near = difflib.get_close_matches(wanted, leaves, n=3)
+            raise ConfigError(f"table {table} has no column {wanted}"
+                              + (f"; did you mean {', '.join(near)}?" if near else ""))
+        chosen.update(dict.fromkeys(found))
+    return list(chosen)
+
+
+def _series(column):
+    """A column as pandas should hold it: no null may turn a number into a float."""
+    kind = column.type
+    if column.null_count and pa.types.is_boolean(kind):
+        return column.to_pandas(types_mapper={kind: pd.BooleanDtype()}.get)
+    if column.null_count and pa.types.is_integer(kind):
+        width = pd.api.types.pandas_dtype(kind.to_pandas_dtype()).name.capitalize()
+        return column.to_pandas(types_mapper={kind: pd.api.types.pandas_dtype(width)}.get)
+    return column.to_pandas()

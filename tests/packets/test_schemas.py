@@ -1,0 +1,214 @@
+"""Packet schemas: our notation, what is stripped, and where a book looks."""
+
+import io
+import json
+import random
+from pathlib import Path
+
+import fastavro
+import pytest
+from fastavro.utils import generate_one
+
+from fink_like.errors import ConfigError, SchemaError
+from fink_like.packets import schemas
+from fink_like.packets.schemas import PacketSchema, SchemaBook
+
+ROOT = Path(__file__).resolve().parents[2]
+FILES = sorted((ROOT / "schemas").glob("*/*.yaml"))
+
+NOTATION = """
+id: 7
+name: x.alert
+namespace: x
+records:
+  alert:
+    candid: long
+    band: string?
+    now: source
+    before: source[]?
+    dots: float[]
+  source:
+    ra: double
+    stamp: bytes?
+"""
+
+
+def written(schema, record):
+    stream = io.BytesIO()
+    fastavro.schemaless_writer(stream, schema, record)
+    return stream.getvalue()
+
+
+def read(schema, datum):
+    return fastavro.schemaless_reader(io.BytesIO(datum), schema)
+
+
+def test_the_notation_says(tmp_path):
+    (tmp_path / "7.yaml").write_text(NOTATION)
+    source = {"type": "record", "name": "x.source", "fields": [
+        {"name": "ra", "type": "double"}, {"name": "stamp", "type": ["null", "bytes"]}]}
+    assert schemas.load_notation(tmp_path / "7.yaml") == {
+        "type": "record", "name": "x.alert", "fields": [
+            {"name": "candid", "type": "long"},
+            {"name": "band", "type": ["null", "string"]},
+            {"name": "now", "type": source},
+            {"name": "before", "type": ["null", {"type": "array", "items": "x.source"}]},
+            {"name": "dots", "type": {"type": "array", "items": "float"}}]}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: f"{p.parent.name}-{p.stem}")
+def test_our_schemas_carry_records_there_and_back(path):
+    schema = schemas.load_notation(path)
+    random.seed(1)
+    record = generate_one(fastavro.parse_schema(schema))
+    datum = written(schema, record)
+    assert written(schema, read(schema, datum)) == datum
+    assert schemas.names_and_types(schema) == schema  # nothing left to strip
+
+
+def test_our_schemas_are_the_surveys_own(real_messages, books, fixtures):
+    """The registry's schema and ours read the same bytes to the same record, fields in order."""
+    served = sorted((fixtures / "lsst" / "registry" / "schemas" / "ids").glob("*.json"))
+    known = books["lsst"].known
+    compared = 0
+    for path in served:
+        if path.stem in known:
+            official = schemas.names_and_types(json.loads(json.loads(path.read_text())["schema"]))
+            assert shape(official) == shape(known[path.stem].avro), path.stem
+            compared += 1
+    assert compared == len(known)
+
+
+def shape(schema, names=None):
+    """A schema without names of records, which are not on the wire."""
+    names = {} if names is None else names
+    if isinstance(schema, list):
+        return [shape(branch, names) for branch in schema]
+    if isinstance(schema, str):
+        return names.get(schema, schema)
+    if schema["type"] == "array":
+        return ["array", shape(schema["items"], names)]
+    found = [(f["name"], shape(f["type"], names)) for f in schema["fields"]]
+    names[schema["name"]] = found
+    return found
+
+
+def test_stripped_headers_decode_the_same_bytes(real_messages, surveys):
+    """The real schemas with docs, defaults and namespaces, against what we keep of them."""
+    seen = set()
+    for message in real_messages:
+        if message.value[:4] != b"Obj\x01":
+            continue
+        reader = fastavro.reader(io.BytesIO(message.value))
+        full = reader.writer_schema
+        text = reader.metadata["avro.schema"]
+        if text in seen:
+            continue
+        seen.add(text)
+        stripped = schemas.names_and_types(json.loads(text))
+        kept = json.dumps(stripped)
+        assert not any(f'"{word}"' in kept for word in ("doc", "default", "logicalType"))
+        datum = written(full, next(reader))
+        assert read(stripped, datum) == read(full, datum)
+    assert len(seen) >= 9
+
+
+def test_names_are_made_full():
+    nested = {"type": "record", "name": "a", "namespace": "deep.space", "fields": [
+        {"name": "one", "type": {"type": "record", "name": "b", "fields": [
+            {"name": "t", "type": {"type": "long", "logicalType": "timestamp-micros"},
+             "doc": "when", "default": 0}]}},
+        {"name": "two", "type": ["null", "b"], "default": None},
+        {"name": "kind", "type": {"type": "enum", "name": "k", "symbols": ["X", "Y"]}},
+        {"name": "hash", "type": {"type": "fixed", "name": "other.h", "size": 4}},
+        {"name": "map", "type": {"type": "map", "values": "deep.space.b"}}]}
+    stripped = schemas.names_and_types(nested)
+    assert stripped == {"type": "record", "name": "deep.space.a", "fields": [
+        {"name": "one", "type": {"type": "record", "name": "deep.space.b", "fields": [
+            {"name": "t", "type": "long"}]}},
+        {"name": "two", "type": ["null", "deep.space.b"]},
+        {"name": "kind", "type": {"type": "enum", "name": "deep.space.k", "symbols": ["X", "Y"]}},
+        {"name": "hash", "type": {"type": "fixed", "name": "other.h", "size": 4}},
+        {"name": "map", "type": {"type": "map", "values": "deep.space.b"}}]}
+    record = {"one": {"t": 5}, "two": {"t": 6}, "kind": "Y", "hash": b"abcd", "map": {"m": {"t": 7}}}
+    assert read(stripped, written(stripped, record)) == record
+
+
+@pytest.mark.parametrize("wrong", [{"type": "record"}, {"type": "nothing"}, 7, ["null", "x.y"],
+                                   {"type": "record", "name": "x"}])
+def test_what_is_no_schema_is_refused(wrong):
+    with pytest.raises(SchemaError, match="not a valid Avro schema"):
+        schemas.names_and_types(wrong)
+
+
+@pytest.mark.parametrize("text", ["records: {}", "records: 7", "a: [", "- 1",
+                                  NOTATION.replace("source[]?", "sauce[]?")])
+def test_a_broken_file_is_named(tmp_path, text):
+    (tmp_path / "bad.yaml").write_text(text)
+    with pytest.raises(ConfigError, match="bad.yaml"):
+        schemas.load_notation(tmp_path / "bad.yaml")
+    if "id: 7" not in text:
+        with pytest.raises(ConfigError, match="bad.yaml"):
+            SchemaBook(tmp_path)
+
+
+def test_a_book_looks_in_the_folder_first(tmp_path):
+    (tmp_path / "7.yaml").write_text(NOTATION)
+    (tmp_path / "writing.yaml").write_text(NOTATION.replace("id: 7", ""))
+    book = SchemaBook(tmp_path, fetch=lambda number: pytest.fail("asked the registry"))
+    assert list(book.known) == ["7"]
+    assert book.by_id(7).avro["name"] == "x.alert"
+
+
+def test_what_was_met_before_wins(tmp_path):
+    (tmp_path / "7.yaml").write_text(NOTATION)
+    met = PacketSchema("7", {"type": "record", "name": "met", "fields": []})
+    assert SchemaBook(tmp_path, [met]).by_id(7) is met
+
+
+def test_a_fetched_schema_is_asked_for_once(tmp_path):
+    asked = []
+
+    def fetch(number):
+        asked.append(number)
+        return json.dumps({"type": "record", "name": "n", "doc": "prose", "fields": []})
+
+    book = SchemaBook(tmp_path, fetch=fetch)
+    assert book.by_id(9) is book.by_id(9)
+    assert asked == [9] and book.by_id(9).avro == {"type": "record", "name": "n", "fields": []}
+
+
+@pytest.mark.parametrize("answer", ["<html>", "7", '{"type": "lang"}', '"string"'])
+def test_a_registry_that_answers_nonsense(answer):
+    with pytest.raises(SchemaError) as caught:
+        SchemaBook(None, fetch=lambda number: answer).by_id(9)
+    assert not getattr(caught.value, "waits", False)
+
+
+def test_a_registry_that_is_silent_is_not_asked_for_each_message():
+    """Each question takes 10 s; a batch has thousands of messages."""
+    asked = []
+
+    def fetch(number):
+        asked.append(number)
+        failure = SchemaError("timed out")
+        failure.waits = True
+        raise failure
+
+    book = SchemaBook(None, fetch=fetch)
+    for _ in range(3):
+        with pytest.raises(SchemaError) as caught:
+            book.by_id(9)
+        assert caught.value.waits
+    assert asked == [9]
+
+
+def test_without_a_registry_the_message_says_so():
+    with pytest.raises(SchemaError, match="no registry is configured"):
+        SchemaBook(None).by_id(9)
+
+
+@pytest.mark.parametrize("schema", ["string", ["null", "long"], {"type": "array", "items": "int"}])
+def test_a_packet_is_a_record(schema):
+    with pytest.raises(SchemaError, match="must be a record"):
+        schemas.names_and_types(schema)
