@@ -58,7 +58,7 @@ class Settings:
     root: str = ""  # folder that holds conf/, schemas/ and science_modules/; empty: found
     data: str = ""  # folder or URL of the tables and checkpoints; empty: var/data in root
     registry: str = ""  # URL of a schema registry; empty: only the schemas/ folder
-    surveys: tuple = ()  # which of conf/surveys to run; empty: all
+    surveys: tuple = ()  # surveys whose topics ingest reads; empty: all
     kafka: KafkaSettings = field(default_factory=KafkaSettings)
     jobs: JobSettings = field(default_factory=JobSettings)
     spark: SparkSettings = field(default_factory=SparkSettings)

@@ -17,7 +17,7 @@ NOTED = ("night", "survey", "diaSourceId", "revision", "filter", "topic", "kafka
 
 def run(settings, spark, until_caught_up=False):
     """Start the job; parameters and return as `fink_like.jobs.ingest.run`."""
-    surveys = survey_declarations.load_all(settings.conf / "surveys", settings.surveys)
+    surveys = survey_declarations.load_all(settings.conf / "surveys")
     specs = live_modules(settings, surveys)
     silver, rescores = tables.create_silver(spark, settings, tables.silver_fields(surveys, specs))
     deliveries = tables.create_deliveries(spark, settings)
@@ -38,6 +38,7 @@ def run(settings, spark, until_caught_up=False):
         noted = sent.selectExpr(*NOTED, "current_timestamp() AS sent_at",
                                 f"{batch_id}L AS batch_id", "outcome")
         tables.append(noted, deliveries, checkpoint.app_id, batch_id, checkpoint.note(batch_id))
+        checkpoint.report(batch_id, **summary(sent))
         for frame in (sent, matched):
             frame.unpersist()
 
@@ -63,8 +64,31 @@ def messages(matched, settings, spark, store, specs):
     return made.selectExpr("*", f"CASE WHEN {fits} THEN 'sent' ELSE 'too_large' END AS outcome")
 
 
+def summary(sent):
+    """What one batch sent: per topic how many, and the seconds from Kafka to Kafka.
+
+    Parameters
+    ----------
+    sent : DataFrame
+        From `messages`, cached.
+
+    Returns
+    -------
+    dict
+        ``sent`` {topic: rows}, ``too_large`` rows, ``latency_s`` the sorted quantiles 0.5, 0.95
+        and 1 of substream minus survey topic time, None where nothing was sent.
+    """
+    delay = "unix_millis(current_timestamp()) - unix_millis(kafka_time)"
+    rows = sent.groupBy("topic", "outcome").count().collect()
+    quantiles = (sent.where("outcome = 'sent'")
+                 .selectExpr(f"percentile({delay}, array(0.5, 0.95, 1.0)) AS q").first())["q"]
+    return {"sent": {topic: n for topic, outcome, n in rows if outcome == "sent"},
+            "too_large": sum(n for _, outcome, n in rows if outcome != "sent"),
+            "latency_s": quantiles and [q / 1000 for q in quantiles]}
+
+
 class FilterSet:
-    """The filters of ``conf/filters``, read again at each batch: a new one is live at the next.
+    """The filters of ``conf/filters``: a new or changed one is live at the next batch.
 
     A file that has become invalid keeps its last good version, and is complained of once.
     """
@@ -73,18 +97,23 @@ class FilterSet:
         self.folder = settings.conf / "filters"
         self.columns = leaves(tables.silver_fields(surveys, specs))
         self.public = {name: survey.public for name, survey in surveys.items()}
-        self.good, self.complained = {}, set()
+        self.good, self.seen = {}, None
 
     def routes(self):
         """What to carry out: filter, topic and SQL, sorted, as plain values that can be kept."""
         today = datetime.datetime.now(datetime.timezone.utc).date()
+        state = (today, library.fingerprint(self.folder))
+        if state != self.seen:  # reading takes 11 ms a file
+            self._read(today)
+            self.seen = state
+        return [{"filter": spec.name, "topic": route.topic, "sql": route.condition.sql}
+                for _, spec in sorted(self.good.items())
+                if not spec.off and today <= spec.expires for route in spec.routes]
+
+    def _read(self, today):
         specs, problems = library.load(self.folder, self.columns, today, self.public)
         broken = {problem.path.stem for problem in problems}
         self.good = {**{n: s for n, s in self.good.items() if n in broken},
                      **{s.name: s for s in specs}}
         for problem in problems:
-            if str(problem) not in self.complained:
-                print(f"filter left as it was, or out: {problem}", file=sys.stderr, flush=True)
-                self.complained.add(str(problem))
-        return [{"filter": spec.name, "topic": route.topic, "sql": route.condition.sql}
-                for _, spec in sorted(self.good.items()) if not spec.off for route in spec.routes]
+            print(f"filter left as it was, or out: {problem}", file=sys.stderr, flush=True)

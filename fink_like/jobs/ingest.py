@@ -27,7 +27,7 @@ def run(settings, spark, until_caught_up=False):
     -------
     StreamingQuery
     """
-    surveys = survey_declarations.load_all(settings.conf / "surveys", settings.surveys)
+    surveys = survey_declarations.load_all(settings.conf / "surveys")
     path = tables.create_bronze(spark, settings)
     checkpoint = Checkpoint(spark, settings, JOB)
     checkpoint.check(path)
@@ -39,6 +39,7 @@ def run(settings, spark, until_caught_up=False):
         rows = bronze.rows(messages, settings, surveys, store.pick(frozen["schemas"]), batch_id)
         tables.append(rows, path, checkpoint.app_id, batch_id, checkpoint.note(batch_id),
                       compression="lz4_raw")
+        checkpoint.report(batch_id, rows=tables.count_added(spark, path, "state"))
         if tables.largest_added(spark, path, "lane") == "slow":
             slow = tables.read(spark, path).where(f"batch_id = {batch_id} AND lane = 'slow'")
             learn_schemas(slow, store, settings.registry)

@@ -12,7 +12,7 @@ JOB = "science"
 
 def run(settings, spark, until_caught_up=False):
     """Start the job; parameters and return as `fink_like.jobs.ingest.run`."""
-    surveys = survey_declarations.load_all(settings.conf / "surveys", settings.surveys)
+    surveys = survey_declarations.load_all(settings.conf / "surveys")
     specs = live_modules(settings, surveys)
     bronze = tables.create_bronze(spark, settings)
     path, _ = tables.create_silver(spark, settings, tables.silver_fields(surveys, specs))
@@ -25,6 +25,7 @@ def run(settings, spark, until_caught_up=False):
         keys = schemas_in(readable, spark, bronze, store, settings.registry)
         scored = silver.rows(readable, surveys, store.pick(keys), specs)
         tables.append(scored, path, checkpoint.app_id, batch_id, checkpoint.note(batch_id))
+        checkpoint.report(batch_id, nights=tables.count_added(spark, path, "night"))
 
     trigger = None if until_caught_up else settings.jobs.trigger
     stream = tables.stream(spark, bronze, settings.jobs.science_bytes)

@@ -1,5 +1,6 @@
 """Expressions of a survey's YAML: parsed once, then written as SQL or evaluated in Python."""
 
+import inspect
 import math
 from dataclasses import dataclass
 
@@ -78,6 +79,10 @@ def parse(spec):
         raise ConfigError(f"no conversion called {name}; there are {sorted(CONVERSIONS)}")
     arguments = arguments if isinstance(arguments, list) else [arguments]
     of_texts = arguments[1:] if name == "is_in" else []
+    try:
+        inspect.signature(CONVERSIONS[name].sql).bind(*arguments)
+    except TypeError as error:
+        raise ConfigError(f"{name} with {len(arguments)} arguments: {error}") from error
     parsed = [parse(a) for a in arguments[:len(arguments) - len(of_texts)]]
     return Call(name, (*parsed, *(Constant(t) for t in of_texts)))
 
@@ -94,6 +99,13 @@ def children(node):
     if isinstance(node, Call):
         return node.arguments
     return (node.of,) if isinstance(node, (Lookup, TextId)) else ()
+
+
+def references(node):
+    """Names of the other columns that an expression reads."""
+    if isinstance(node, Column):
+        return {node.name}
+    return set().union(*(references(child) for child in children(node)), set())
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ The SQL works on a struct ``p_<survey>``, the packet decoded with the projected 
 
 from fink_like.packets import projection
 from fink_like.packets.conversions import tai_minus_utc_sql
-from fink_like.packets.expressions import Column, Path, SqlWriter, children, paths
+from fink_like.packets.expressions import Path, SqlWriter, paths, references
 from fink_like.vocabulary import DETAILS, DETECTION, FORCED, KEYS
 
 POINT_TYPE = ("struct<midpointMjdTai:double,kind:string,band:string,visit:bigint,"
@@ -47,15 +47,9 @@ def wanted_paths(survey, light_curve=True, own=True, stamps=False):
 
 def _paths(survey, node):
     found = paths(node)
-    for name in _columns_in(node):
+    for name in references(node):
         found |= _paths(survey, survey.columns[name])
     return found
-
-
-def _columns_in(node):
-    if isinstance(node, Column):
-        return {node.name}
-    return set().union(*(_columns_in(child) for child in children(node)), set())
 
 
 class AlertSql:

@@ -7,7 +7,7 @@ from pathlib import Path
 import yaml
 
 from fink_like.errors import ConfigError
-from fink_like.packets.expressions import Sentinels, parse
+from fink_like.packets.expressions import Sentinels, parse, references
 from fink_like.packets.wire import CONTAINER, FRAMED
 from fink_like.vocabulary import DETAILS, DETECTION, FORCED, KEYS, LIMIT, Field, Struct
 
@@ -99,7 +99,7 @@ def load(path):
         return _survey(path.stem, content)
     except KeyError as error:
         raise ConfigError(f"{path}: key {error} is missing") from error
-    except (yaml.YAMLError, ConfigError, TypeError, ValueError, AttributeError, re.error) as error:
+    except (yaml.YAMLError, ConfigError, TypeError, ValueError, AttributeError) as error:
         raise ConfigError(f"{path}: {error}") from error
 
 
@@ -131,22 +131,43 @@ def of_topic(surveys, topic):
 def _survey(name, content):
     if content["wire"] not in (CONTAINER, FRAMED):
         raise ConfigError(f"wire: {content['wire']} is neither {CONTAINER} nor {FRAMED}")
-    re.compile(content["topics"])
     missing = content.get("missing", {})
-    own = {n: dict(spec) for n, spec in content.get("own", {}).items()}
     stamps = content.get("cutouts", {})
+    columns = _columns(content["columns"])
+    own = {n: _own(n, spec, columns) for n, spec in content.get("own", {}).items()}
     return Survey(
-        name=name, wire=content["wire"], topics=content["topics"],
+        name=name, wire=content["wire"], topics=_pattern(content["topics"]),
         utc_offset_hours=float(content["site"]["utc_offset_hours"]),
         first_light_mjd=float(content["first_light_mjd"]), public=content["public"],
         sentinels=Sentinels(tuple(missing.get("numbers", ())), tuple(missing.get("texts", ()))),
-        columns=_columns(content["columns"]),
+        columns=columns,
         light_curve=tuple(_history(h) for h in content.get("light_curve", ())),
         stamps_form=stamps.get("form", ""),
-        stamps={s: parse(stamps[s]) for s in STAMPS if s in stamps},
-        own_columns={n: parse(spec.pop("from")) for n, spec in own.items()},
-        own=Struct(name, tuple(Field(n, **spec) for n, spec in own.items()),
-                   f"What only {name} says."))
+        stamps={s: _expression(stamps[s], f"cutouts.{s}") for s in STAMPS if s in stamps},
+        own_columns={n: expression for n, (_, expression) in own.items()},
+        own=Struct(name, tuple(column for column, _ in own.values()), f"What only {name} says."))
+
+
+def _pattern(text):
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise ConfigError(f"topics: {text!r} is not a regular expression: {error}") from error
+    return text
+
+
+def _expression(spec, key, columns=()):
+    """Parse an expression; what is wrong is said with the key it stands under."""
+    try:
+        node = parse(spec)
+    except ConfigError as error:
+        raise ConfigError(f"{key}: {error}") from error
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ConfigError(f"{key}: {spec!r} is not an expression: {error!r}") from error
+    absent = sorted(references(node) - set(columns))
+    if absent:
+        raise ConfigError(f"{key}: no column {', '.join(absent)}; there are {sorted(columns)}")
+    return node
 
 
 def _columns(specs):
@@ -155,14 +176,37 @@ def _columns(specs):
     absent = sorted({f.name for f in KEYS} - set(specs))
     if unknown or absent:
         raise ConfigError(f"columns: not in the vocabulary: {unknown}; keys not given: {absent}")
-    return {name: parse(spec) for name, spec in specs.items()}
+    columns = {name: _expression(spec, f"columns.{name}", specs) for name, spec in specs.items()}
+    for name in columns:
+        _refuse_circle(name, columns)
+    return columns
+
+
+def _refuse_circle(name, columns, passed=()):
+    if name in passed:
+        raise ConfigError(f"columns.{name}: needs itself, by way of {', '.join(passed)}")
+    for other in references(columns[name]):
+        _refuse_circle(other, columns, (*passed, name))
+
+
+def _own(name, spec, columns):
+    """Field and expression of one of the survey's own columns."""
+    key = f"own.{name}"
+    if not isinstance(spec, dict) or "from" not in spec:
+        raise ConfigError(f"{key}: needs a type and `from`")
+    try:
+        column = Field(name, **{k: v for k, v in spec.items() if k != "from"})
+    except TypeError as error:
+        raise ConfigError(f"{key}: {error}; there are type, unit, ucd, doc and from") from error
+    return column, _expression(spec["from"], key, columns)
 
 
 def _history(spec):
+    key = f"light_curve from {spec['from']}"
     if spec["kind"] not in (DETECTION, FORCED, LIMIT):
-        raise ConfigError(f"light_curve: kind {spec['kind']} is not detection, forced or limit")
+        raise ConfigError(f"{key}: kind {spec['kind']} is not detection, forced or limit")
     if sorted(spec["columns"]) != sorted(POINT):
-        raise ConfigError(f"light_curve from {spec['from']}: columns must be {POINT}")
-    return History(spec["from"], spec["kind"], parse(spec["where"]),
-                   {name: parse(e) for name, e in spec["columns"].items()},
+        raise ConfigError(f"{key}: columns must be {POINT}")
+    return History(spec["from"], spec["kind"], _expression(spec["where"], key),
+                   {name: _expression(e, key) for name, e in spec["columns"].items()},
                    spec.get("not_own", ""))

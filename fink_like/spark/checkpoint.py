@@ -4,6 +4,7 @@ Delta skips a repeated batch by number only. A checkpoint that does not belong t
 is older than it, would therefore lose data silently; so a job compares the two before it starts.
 """
 
+import time
 import uuid
 
 from fink_like.errors import RefusedStart
@@ -29,6 +30,7 @@ class Checkpoint:
         self.location = settings.path("jobs", job, "checkpoint")
         self._job = ControlFolder(spark, self.folder)
         self._batches = ControlFolder(spark, settings.path("jobs", job, "batches"))
+        self._reports = ControlFolder(spark, settings.path("jobs", job, "reports"))
         self.app_id = self._job.freeze("identity.json", {"app_id": f"{job}-{uuid.uuid4()}"})["app_id"]
 
     def check(self, table):
@@ -70,14 +72,17 @@ class Checkpoint:
     def freeze(self, batch_id, inputs):
         """Fix a batch's inputs before its first attempt; a repeated batch gets the first ones."""
         if batch_id % KEPT_BATCHES == 0:
-            for name in self._batches.names():
-                if int(name.removesuffix(".json")) < batch_id - KEPT_BATCHES:
-                    self._batches.delete(name)
+            for folder in (self._batches, self._reports):
+                _prune(folder, batch_id - KEPT_BATCHES)
         return self._batches.freeze(f"{batch_id}.json", inputs)
 
     def note(self, batch_id, **more):
         """What is kept with a table's commit."""
         return {"job": self.job, "app_id": self.app_id, "batch": batch_id, **more}
+
+    def report(self, batch_id, **counts):
+        """Leave what a batch did, for `fink-like status`; a repeated batch replaces its own."""
+        self._reports.write(f"{batch_id}.json", {"batch": batch_id, "at": time.time(), **counts})
 
     def start(self, frame, one_batch, trigger=None):
         """Start the query.
@@ -112,3 +117,9 @@ class Checkpoint:
     def clear_stop(self):
         """Remove the marker."""
         self._job.delete("stop.json")
+
+
+def _prune(folder, oldest):
+    for name in folder.names():
+        if int(name.removesuffix(".json")) < oldest:
+            folder.delete(name)

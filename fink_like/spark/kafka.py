@@ -28,7 +28,8 @@ def stream(spark, settings, surveys):
     DataFrame
         key, value, topic, partition, offset, timestamp, timestampType, headers.
     """
-    pattern = "^(" + "|".join(f"({s.topics})" for s in surveys.values()) + ")$"
+    read = [s for s in surveys.values() if not settings.surveys or s.name in settings.surveys]
+    pattern = "^(" + "|".join(f"({s.topics})" for s in read) + ")$"
     reader = (spark.readStream.format("kafka")
               .option("kafka.bootstrap.servers", settings.kafka.servers)
               .option("subscribePattern", pattern)

@@ -147,6 +147,15 @@ def last_note(spark, path):
     return None, None
 
 
+def count_added(spark, path, partition):
+    """Rows of the newest commit by one of its partition columns: ``{value: rows}``."""
+    counts = {}
+    for add in newest_files(spark, path):
+        value = add["partitionValues"][partition]
+        counts[value] = counts.get(value, 0) + json.loads(add["stats"])["numRecords"]
+    return counts
+
+
 def largest_added(spark, path, column):
     """Largest value of a column in the newest commit, from its own file statistics.
 

@@ -1,0 +1,138 @@
+"""Keeps jobs running: one that fails is started again, one that is asked to stop ends cleanly.
+
+A failed batch costs its job a pause that doubles up to a minute; its siblings go on. What a
+restart cannot cure (a refused start, a wrong setting) ends the job with its message.
+"""
+
+import sys
+import time
+from dataclasses import dataclass, field
+
+from fink_like.errors import BrokerError
+from fink_like.spark.checkpoint import Checkpoint
+
+LOOK_S = 0.2  # how often the jobs are looked at
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
+CALM_S = 300.0  # a job that ran this long begins with the shortest pause again
+
+
+@dataclass
+class Running:
+    """One job and how it fares."""
+
+    job: object
+    checkpoint: Checkpoint
+    query: object = None
+    pause: float = FIRST_PAUSE_S
+    started: float = 0.0
+    next_try: float = 0.0
+    failed: bool = field(default=False)
+    ended: bool = field(default=False)
+
+
+def supervise(jobs, settings, spark, until_caught_up=False, watch=None):
+    """Run jobs until they are asked to stop.
+
+    Parameters
+    ----------
+    jobs : list of modules
+        Each with ``JOB`` and ``run(settings, spark, until_caught_up)``.
+    settings : Settings
+    spark : SparkSession
+    until_caught_up : bool
+        Run them one after the other, each until it has read what was there at its start.
+    watch : callable, optional
+        Called without arguments between looks; true asks all jobs to stop.
+
+    Returns
+    -------
+    int
+        0, or 1 if a job ended by an error.
+    """
+    if until_caught_up:
+        return _one_after_the_other(jobs, settings, spark)
+    running = [Running(job, Checkpoint(spark, settings, job.JOB)) for job in jobs]
+    for one in running:
+        one.checkpoint.clear_stop()
+    try:
+        while not all(one.ended for one in running):
+            wants_end = watch() if watch else False
+            for one in running:
+                _look_after(one, settings, spark, wants_end)
+            time.sleep(LOOK_S)
+    except KeyboardInterrupt:
+        print("stopping: each job ends its batch", file=sys.stderr, flush=True)
+    finally:
+        for one in running:
+            _end(one)
+    return int(any(one.failed for one in running))
+
+
+def _one_after_the_other(jobs, settings, spark):
+    for job in jobs:
+        try:
+            job.run(settings, spark, until_caught_up=True).awaitTermination()
+        except BrokerError as error:
+            return _say(job, error)
+        except Exception as error:  # Spark's: the query's own failure, with a Java trace
+            return _say(job, reason(error))
+    return 0
+
+
+def _say(job, error):
+    print(f"{job.JOB}: {error}", file=sys.stderr, flush=True)
+    return 1
+
+
+def _look_after(one, settings, spark, wants_end):
+    if one.ended:
+        return
+    if wants_end or one.checkpoint.should_stop():
+        _end(one)
+    elif one.query is None:
+        if time.monotonic() >= one.next_try:
+            _start(one, settings, spark)
+    elif not one.query.isActive:
+        _after_failure(one, reason(one.query.exception()))
+
+
+def _start(one, settings, spark):
+    try:
+        one.query = one.job.run(settings, spark)
+        one.started = time.monotonic()
+    except BrokerError as error:
+        _say(one.job, error)
+        one.failed = one.ended = True
+    except Exception as error:  # Spark's own: out of reach now, perhaps not in a moment
+        _after_failure(one, reason(error))
+
+
+def _after_failure(one, why):
+    if time.monotonic() - one.started > CALM_S:
+        one.pause = FIRST_PAUSE_S
+    _say(one.job, f"failed, started again in {one.pause:.0f} s: {why}")
+    one.query, one.next_try = None, time.monotonic() + one.pause
+    one.pause = min(2 * one.pause, LONGEST_PAUSE_S)
+
+
+def _end(one, patience=60.0):
+    """Let the batch in hand end, then stop the query."""
+    end = time.monotonic() + patience
+    while one.query is not None and one.query.isActive and time.monotonic() < end:
+        if not one.query.status["isTriggerActive"]:
+            break
+        time.sleep(0.05)
+    if one.query is not None and one.query.isActive:
+        one.query.stop()
+    if not one.ended:
+        one.checkpoint.clear_stop()
+    one.ended = True
+
+
+def reason(error):
+    """The line that says what went wrong, out of Spark's many."""
+    text = str(error)
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    causes = [line for line in lines if line.startswith("Caused by:")]
+    python = [line for line in lines if line.split(":")[0].endswith("Error")]
+    return (python or causes or lines or ["no message"])[-1][:500]
