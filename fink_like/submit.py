@@ -5,6 +5,7 @@ import sys
 
 from fink_like import config
 from fink_like.errors import BrokerError, ConfigError
+from fink_like.jobs import supervisor
 from fink_like.spark import session
 
 
@@ -32,14 +33,8 @@ def main(job, arguments=None):
         settings = config.load(**_flags(given))
         spark = session.build(settings, f"fink_like {job.JOB}")
         try:
-            for attempt in range(3):  # TEMPORARY
-                query = job.run(settings, spark, until_caught_up=given.until_caught_up)
-                try:
-                    query.awaitTermination()
-                    return 0
-                except Exception as error:
-                    print(str(error)[:300], file=sys.stderr)
-            return 1
+            return supervisor.supervise([job], settings, spark,
+                                        until_caught_up=given.until_caught_up)
         finally:
             spark.stop()
     except BrokerError as error:

@@ -17,7 +17,7 @@ LIMIT_SIGMAS = 5.0
 MAG_PER_RELATIVE_FLUX = 2.5 / np.log(10)  # d(mag) = this * d(flux) / flux
 
 
-def open_table(data, name, nights=None, columns=None):
+def open_table(data, name, nights=None, columns=None, where=None):
     """Rows of a table, structs flattened: ``table["quality.is_clean"]``.
 
     Read what you need: a few columns of a night are quick, all of bronze is every packet.
@@ -34,6 +34,8 @@ def open_table(data, name, nights=None, columns=None):
     columns : iterable of str, optional
         Column names; ``rates`` means all of that struct, ``rates.slope`` one of its fields. All
         if not given.
+    where : pyarrow.compute.Expression, optional
+        Which rows, for instance ``pc.field("diaSourceId") == 25409136044802067``.
 
     Returns
     -------
@@ -54,6 +56,8 @@ def open_table(data, name, nights=None, columns=None):
     chosen = _choose(leaves, columns, name)
     near = None if nights is None else pc.field("night").isin(
         [nights] if isinstance(nights, (int, np.integer)) else [int(night) for night in nights])
+    if where is not None:
+        near = where if near is None else near & where
     table = dataset.to_table(columns={n: pc.field(*leaves[n]) for n in chosen}, filter=near)
     return pd.DataFrame({n: _series(table[n]) for n in chosen})
 
@@ -84,12 +88,15 @@ def light_curve(row):
     pandas.DataFrame
         mjd (d, TAI), band, psfFlux and psfFluxErr (nJy, difference flux), kind (detection,
         forced or limit) and paired as in `fink_like.vocabulary.LIGHT_CURVE`; mag and mag_err
-        (AB, where psfFlux is above 3 errors, else NaN), mag_limit (AB, 5 sigma).
+        (AB, where psfFlux is above 3 errors, else NaN), mag_limit (AB, 5 sigma). No rows where
+        science could not read the packet (``packet_status`` < 0).
     """
     lacking = [f"lc.{f.name}" for f in LIGHT_CURVE if f"lc.{f.name}" not in row]
     if lacking:
         raise ConfigError(f"the row has no {lacking}: read the column `lc` of silver too")
-    points = pd.DataFrame({f.name: list(row[f"lc.{f.name}"]) for f in LIGHT_CURVE})
+    columns = {f.name: row[f"lc.{f.name}"] for f in LIGHT_CURVE}
+    points = pd.DataFrame({name: [] if column is None else list(column)
+                           for name, column in columns.items()})
     points = points.rename(columns={"midpointMjdTai": "mjd"})
     points = points.astype({"mjd": float, "psfFlux": float, "psfFluxErr": float, "paired": bool})
     flux, error = points["psfFlux"], points["psfFluxErr"]

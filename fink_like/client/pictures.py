@@ -19,7 +19,9 @@ COLOURS = {"u": "#0c71ff", "g": "#49be61", "r": "#c61c00", "i": "#ffc200", "z": 
            "y": "#5d0000"}
 NO_BAND = "#777777"
 INK, GRID, EMPTY = "#222222", "#dddddd", "#c8d4e3"
-SIZE_INCHES, DPI = (11.0, 5.4), 120
+SIZE_INCHES, DPI = (11.0, 6.0), 120
+LIGHT_CURVE_PLACE = (0.1, 0.09, 0.735, 0.75)
+Y_MARGIN = 0.12
 MARKERS = {DETECTION: "o", FORCED: "s", LIMIT: "v"}
 PAIRED_ALPHA = 0.35  # the exposure's detection is drawn already
 SOFTENING = 3.0  # linear up to so many sigmas of the noise, logarithmic above
@@ -70,12 +72,11 @@ def draw(row, stamps, path=None):
     """
     figure = Figure(figsize=SIZE_INCHES, dpi=DPI, facecolor="white")
     FigureCanvasAgg(figure)
-    grid = figure.add_gridspec(3, 2, width_ratios=(3.9, 1), left=0.085, right=0.985, top=0.86,
-                               bottom=0.11, wspace=0.04, hspace=0.12)
     _title(figure, row)
-    _light_curve(figure.add_subplot(grid[:, 0]), row)
+    _light_curve(figure.add_axes(LIGHT_CURVE_PLACE), row)
+    column = figure.add_gridspec(3, 1, left=0.85, right=0.985, top=0.84, bottom=0.09, hspace=0.08)
     for place, name in enumerate(STAMPS):
-        _stamp(figure.add_subplot(grid[place, 1]), name, stamps.get(name))
+        _stamp(figure.add_subplot(column[place]), name, stamps.get(name))
     if path is not None:
         figure.savefig(path)
     return figure
@@ -85,9 +86,10 @@ def _title(figure, row):
     when = f"{utc(row['midpointMjdTai']):%Y-%m-%d %H:%M:%S} UTC"
     who = f"{row['survey']}   {row['objectId'] or 'no object'}   alert {row['diaSourceId']}"
     place = f"RA {row['ra']:.5f}  Dec {row['dec']:+.5f}"
-    figure.text(0.085, 0.945, who, fontsize=13, fontweight="bold", color=INK)
-    figure.text(0.085, 0.895, "     ".join([when, place, brightness(row), *_scores(row)]),
-                fontsize=9.5, color=INK)
+    said = "     ".join([when, place, brightness(row).replace("+-", "\N{PLUS-MINUS SIGN}")])
+    figure.text(0.1, 0.95, who, fontsize=13, fontweight="bold", color=INK)
+    figure.text(0.1, 0.907, said, fontsize=9.5, color=INK)
+    figure.text(0.985, 0.95, "     ".join(_scores(row)), fontsize=9.5, color=INK, ha="right")
 
 
 def _scores(row):
@@ -105,17 +107,35 @@ def _light_curve(axes, row):
     axes.axvline(row["midpointMjdTai"], color=INK, lw=0.8, ls=(0, (2, 3)), zorder=0)
     axes.plot(row["midpointMjdTai"], row["psfFlux"], "o", ms=14, mfc="none", mec=INK, mew=1.3,
               zorder=5)
-    if np.ptp(points["mjd"]) == 0:
-        axes.set_xlim(row["midpointMjdTai"] - 1, row["midpointMjdTai"] + 1)
-    axes.margins(x=0.04, y=0.1)
+    _frame(axes, points)
     axes.set_xlabel("MJD (TAI)", color=INK)
     axes.set_ylabel("difference flux (nJy)", color=INK)
     axes.ticklabel_format(axis="x", useOffset=False)
     axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     axes.grid(color=GRID, lw=0.5)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(handles=_legend(points), loc="best", fontsize=8.5, framealpha=0.85,
-                edgecolor=GRID, ncols=2)
+    axes.tick_params(labelsize=9, colors=INK)
+    marks = _legend(points)
+    axes.legend(handles=marks, loc="lower left", bbox_to_anchor=(-0.012, 1.0), ncols=len(marks),
+                fontsize=9, frameon=False, handletextpad=0.4, columnspacing=1.4)
+
+
+def _frame(axes, points):
+    """Room for every detection and nearly every other point; say how many are left outside."""
+    axes.margins(x=0.04)
+    if points.empty:
+        return
+    if np.ptp(points["mjd"]) == 0:
+        axes.set_xlim(points["mjd"].iloc[0] - 1, points["mjd"].iloc[0] + 1)
+    level = points["psfFlux"].fillna(LIMIT_SIGMAS * points["psfFluxErr"])
+    detected, usual = level[points["kind"] == DETECTION], level.quantile([0.03, 0.97])
+    low, high = min(0, detected.min(), usual.min()), max(0, detected.max(), usual.max())
+    room = Y_MARGIN * (high - low)
+    axes.set_ylim(low - room, high + room)
+    outside = int(((level < low - room) | (level > high + room)).sum())
+    if outside:
+        axes.text(0.99, 0.01, f"{outside} of {len(points)} points outside",
+                  transform=axes.transAxes, ha="right", fontsize=8.5, color=INK)
 
 
 def _points(axes, points, colour, kind, alpha):

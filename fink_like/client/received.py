@@ -169,6 +169,8 @@ def brightness(row):
 
 def _history(row):
     points = light_curve(row)
+    if points.empty:
+        return "no light curve"
     counts = [f"{count} {kind}{'s' if count > 1 and kind != 'forced' else ''}"
               for kind, count in points["kind"].value_counts().items()]
     bands = "".join(b for b in BANDS if b in set(points["band"]))

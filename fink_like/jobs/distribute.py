@@ -38,7 +38,7 @@ def run(settings, spark, until_caught_up=False):
         noted = sent.selectExpr(*NOTED, "current_timestamp() AS sent_at",
                                 f"{batch_id}L AS batch_id", "outcome")
         tables.append(noted, deliveries, checkpoint.app_id, batch_id, checkpoint.note(batch_id))
-        checkpoint.report(batch_id, **summary(sent))
+        checkpoint.report(batch_id, alerts=alerts.count(), **summary(sent))
         for frame in (sent, matched):
             frame.unpersist()
 

@@ -61,7 +61,8 @@ def light_curve(survey, record):
                     key=lambda p: [(p[n] is not None, p[n]) for n in POINT])
     seen = {(p["visit"], p["band"]) for p in points if p["kind"] == DETECTION}
     for point in points:
-        point["paired"] = point["kind"] == FORCED and (point["visit"], point["band"]) in seen
+        epoch = (point["visit"], point["band"])
+        point["paired"] = point["kind"] == FORCED and None not in epoch and epoch in seen
     return points
 
 

@@ -119,7 +119,8 @@ def load_all(folder, names=()):
     found = {path.stem: path for path in sorted(Path(folder).glob("*.yaml"))}
     absent = sorted(set(names) - set(found))
     if absent or not found:
-        raise ConfigError(f"{folder}: no file for {absent or 'any survey'}; there are {list(found)}")
+        raise ConfigError(f"{folder}: no file for {absent or 'any survey'}; there are "
+                          f"{list(found)}")
     return {name: load(path) for name, path in found.items() if not names or name in names}
 
 

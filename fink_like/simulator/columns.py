@@ -16,12 +16,11 @@ NUMBERS = 26**7
 """Runs start to number their objects anywhere below this: the names that seven letters give."""
 
 
-def select(run, sources, rules):
+def select(sources, rules):
     """Pairs of object and exposure that a packet's history or forced photometry shows.
 
     Parameters
     ----------
-    run : cadence.Run
     sources : Sources
     rules : dict
         ``days``; ``limits``: exposures without a detection too; ``since_first``: none before the
@@ -59,12 +58,12 @@ def columns(run, sources, objects, epochs):
     """
     found = _exposure(run, sources, objects, epochs)
     found.update(_object(run, sources, objects, epochs))
-    found.update(_measured(run, sources, objects, epochs))
+    found.update(_measured(sources, objects, epochs))
     key = dice.combine(sources.key[objects], sources.epochs.tick[epochs])
     exposure_key = dice.combine(run.key, found["tick"], found["channel"])
     for name, expression in run.model.exposure.items():
         found[name] = expression(found, exposure_key, name)
-    found.update(_ids(run, sources, objects, found, key))
+    found.update(_ids(run, found, key))
     for name, expression in run.model.source.items():
         found[name] = expression(found, key, name)
     return found, key
@@ -135,7 +134,7 @@ def _number(run, sources, objects, kind):
     return int(run.key) % NUMBERS + block * run.rows_per_field + sources.row[objects]
 
 
-def _measured(run, sources, objects, epochs):
+def _measured(sources, objects, epochs):
     """Fluxes in nJy; template and total are measured too."""
     true, template = sources.true_flux[objects, epochs], sources.template_flux[objects, epochs]
     flux, error = sources.flux[objects, epochs], sources.flux_err[objects, epochs]
@@ -147,7 +146,7 @@ def _measured(run, sources, objects, epochs):
             "total_flux": measured + flux, "total_flux_err": np.hypot(error, template_err)}
 
 
-def _ids(run, sources, objects, found, key):
+def _ids(run, found, key):
     """Ids by the recipe's rules, and the id of the object's first alert."""
     ids = {name: rule(found, key, name) for name, rule in run.model.ids.items()}
     at_first = {**found, "tick": found["first_tick"]}

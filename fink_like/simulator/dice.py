@@ -9,15 +9,16 @@ The hash is the finaliser of splitmix64 (Steele, Lea & Flood 2014, doi:10.1145/2
 import math
 import zlib
 
-import numba
 import numpy as np
+
+from fink_like.simulator.kernels import elementwise, kernel
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 FIRST, SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 TO_UNIT = 2.0**-53
 
 
-@numba.njit(cache=True, inline="always")
+@kernel
 def _mix(word):
     word = word + GOLDEN
     word = (word ^ (word >> np.uint64(30))) * FIRST
@@ -25,17 +26,17 @@ def _mix(word):
     return word ^ (word >> np.uint64(31))
 
 
-@numba.vectorize(["uint64(uint64, uint64)"], cache=True)
+@elementwise("uint64(uint64, uint64)")
 def _combine(left, right):
     return _mix(left ^ _mix(right))
 
 
-@numba.vectorize(["float64(uint64, uint64)"], cache=True)
+@elementwise("float64(uint64, uint64)")
 def _uniform(key, salt):
     return (np.float64(_mix(key ^ salt) >> np.uint64(11)) + 0.5) * TO_UNIT
 
 
-@numba.vectorize(["float64(uint64, uint64)"], cache=True)
+@elementwise("float64(uint64, uint64)")
 def _normal(key, salt):
     word = _mix(key ^ salt)
     radius = (np.float64(word >> np.uint64(11)) + 0.5) * TO_UNIT

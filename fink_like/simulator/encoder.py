@@ -7,10 +7,10 @@ of its own and then copied in: Avro writes a record as its fields without anythi
 
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 
 from fink_like.errors import SchemaError
+from fink_like.simulator.kernels import kernel
 
 LONG, DOUBLE, FLOAT, BOOLEAN, BYTES, RECORD, ARRAY = range(7)
 KINDS = {"int": LONG, "long": LONG, "double": DOUBLE, "float": FLOAT, "boolean": BOOLEAN,
@@ -199,7 +199,7 @@ def _blobs(value, n):
     return Blobs(text.view(np.uint8), np.arange(n, dtype=np.int64) * text.itemsize, length)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _write(kinds, nullable, words, missing, pool, out):
     """One pass over the rows; returns where each ends."""
     ends = np.empty(len(words), dtype=np.int64)
@@ -231,7 +231,7 @@ def _write(kinds, nullable, words, missing, pool, out):
     return ends
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _copy(kind, described, pool, out, at):
     start, length = described[0], described[1]
     if kind == BYTES:
@@ -246,7 +246,7 @@ def _copy(kind, described, pool, out, at):
     return at
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _varint(value, out, at):
     """Zigzag, then seven bits a byte, low ones first."""
     word = np.uint64((value << 1) ^ (value >> 63))

@@ -165,7 +165,7 @@ def _observe(run, epochs, index, keys, rows):
     source_class = run.model.classes[index]
     parameters = populations.draw(source_class, keys, _scope(run))
     ra, dec = _positions(run, epochs, keys)
-    geometry, artefact = {}, 0.0
+    geometry = {}
     shape = (len(keys), len(epochs.mjd))
     if source_class.kind == populations.STATIC:
         true, template = _static(source_class, keys, parameters, epochs)

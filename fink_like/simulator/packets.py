@@ -43,8 +43,8 @@ def _rows(run, sources):
     n, last = len(sources.key), len(sources.epochs.mjd) - 1
     rules = run.model.recipe
     return {ALERT: (np.arange(n), np.full(n, last)),
-            HISTORY: simulated.select(run, sources, rules["history"]),
-            FORCED: simulated.select(run, sources, rules["forced"])}
+            HISTORY: simulated.select(sources, rules["history"]),
+            FORCED: simulated.select(sources, rules["forced"])}
 
 
 def _tables(run, sources, rows):

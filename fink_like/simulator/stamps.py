@@ -6,10 +6,10 @@ orthogonal to it, so that a fit of the point spread function gives the packet's 
 
 import math
 
-import numba
 import numpy as np
 
 from fink_like.simulator import dice
+from fink_like.simulator.kernels import kernel
 
 CORE, WING = 0.85, 2.2
 """Share of the light in the core; width of the wing in units of the core's."""
@@ -84,7 +84,7 @@ def _static_light(columns, keys, place, sigma, form):
     return light
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _profile(centre, width, size):
     """Gaussian of unit sum along one axis."""
     axis = np.empty(size)
@@ -93,7 +93,7 @@ def _profile(centre, width, size):
     return axis / (width * math.sqrt(2.0 * math.pi))
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _add_point(image, x, y, width, flux):
     """Add the point spread function times a flux."""
     size = image.shape[0]
@@ -105,7 +105,7 @@ def _add_point(image, x, y, width, flux):
             image[row, column] += core * core_x[column] + wing * wing_x[column]
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _sources(images, place, light):
     for i in range(len(images)):
         for source in range(light.shape[1]):
@@ -114,7 +114,7 @@ def _sources(images, place, light):
                 _add_point(images[i], x, y, width, flux)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _difference(images, place, sigma, flux, kinds):
     """The alert's own light, or what an artefact leaves."""
     for i in range(len(images)):
@@ -137,7 +137,7 @@ def _difference(images, place, sigma, flux, kinds):
             _add_point(image, x, y, 1.5 * sigma[i], 2.0 * flux[i])
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _add_noise(template, science, difference, pool, starts, noise, place, sigma, genuine):
     """Noise for all three; science = template + difference but for a small mismatch."""
     size = template.shape[1]

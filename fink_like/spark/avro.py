@@ -107,7 +107,8 @@ def _block_fits():
     low = [f"(shiftright({z}, {7 * i}) & 127)" for i in range(4)]
     varint = (f"CASE digits WHEN 1 THEN {low[0]} "
               f"WHEN 2 THEN shiftleft({low[0]} | 128, 8) | {low[1]} "
-              f"WHEN 3 THEN shiftleft({low[0]} | 128, 16) | shiftleft({low[1]} | 128, 8) | {low[2]} "
+              f"WHEN 3 THEN shiftleft({low[0]} | 128, 16) | shiftleft({low[1]} | 128, 8) "
+              f"| {low[2]} "
               f"ELSE shiftleft(bigint({low[0]} | 128), 24) | shiftleft({low[1]} | 128, 16) "
               f"| shiftleft({low[2]} | 128, 8) | {low[3]} END")
     found = f"bigint(conv(hex(substring(value, {BLOCK}, digits)), 16, 10))"

@@ -31,7 +31,8 @@ class Checkpoint:
         self._job = ControlFolder(spark, self.folder)
         self._batches = ControlFolder(spark, settings.path("jobs", job, "batches"))
         self._reports = ControlFolder(spark, settings.path("jobs", job, "reports"))
-        self.app_id = self._job.freeze("identity.json", {"app_id": f"{job}-{uuid.uuid4()}"})["app_id"]
+        mine = self._job.freeze("identity.json", {"app_id": f"{job}-{uuid.uuid4()}"})
+        self.app_id = mine["app_id"]
 
     def check(self, table):
         """Refuse to start unless checkpoint and table agree, or the table is one batch ahead.

@@ -95,7 +95,8 @@ def messages(found, known, specs, partitions):
     headers = ", ".join(f"named_struct('key', '{n}', 'value', CAST({sql} AS binary))" for n, sql in
                         (("alert_id", "string(diaSourceId)"), ("revision", "string(revision)"),
                          ("survey", "survey"), ("filter", "filter")))
-    sent = (ours.withColumn("value", F.concat("datum", behind)).withColumn("key", _key(known, columns))
+    sent = (ours.withColumn("value", F.concat("datum", behind))
+            .withColumn("key", _key(known, columns))
             .selectExpr("night", "survey", "diaSourceId", "revision", "filter",
                         "broker.kafka_time AS kafka_time", "midpointMjdTai", f"{thing} AS thing",
                         "to_topic AS topic", "key", "value", f"array({headers}) AS headers")

@@ -1,0 +1,7 @@
+"""``python -m fink_like``: the command line."""
+
+import sys
+
+from fink_like.cli import main
+
+sys.exit(main())

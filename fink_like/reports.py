@@ -1,0 +1,99 @@
+"""What the jobs are doing, read from the small files they leave; and how they are asked to stop.
+
+No Spark: `fink-like status` answers in a second, also for tables on an object store.
+"""
+
+import json
+import time
+
+from pyarrow import fs
+
+JOBS = ("ingest", "science", "distribute")
+
+
+class JobFiles:
+    """The small files of the jobs.
+
+    Parameters
+    ----------
+    data : str
+        The setting ``data``: folder or URL.
+    """
+
+    def __init__(self, data):
+        self.files, self.root = _filesystem(data)
+
+    def reports(self, job):
+        """What each kept batch of a job did, in the order of batches.
+
+        Returns
+        -------
+        list of dict
+            ``batch``, ``at`` (seconds since 1970), and the job's own counts.
+        """
+        folder = fs.FileSelector(f"{self.root}/jobs/{job}/reports", allow_not_found=True)
+        found = []
+        for entry in self.files.get_file_info(folder):
+            if entry.base_name.endswith(".json") and not entry.base_name.startswith("."):
+                content = self._read(entry.path)
+                if content is not None:
+                    found.append(content)
+        return sorted(found, key=lambda report: report["batch"])
+
+    def age(self, job):
+        """Seconds since a job's last batch, None if it has had none."""
+        reports = self.reports(job)
+        return time.time() - reports[-1]["at"] if reports else None
+
+    def ask_to_stop(self, job):
+        """Leave the marker that a running job looks at between batches."""
+        self.files.create_dir(f"{self.root}/jobs/{job}", recursive=True)
+        with self.files.open_output_stream(f"{self.root}/jobs/{job}/stop.json") as stream:
+            stream.write(b'{"stop": true}')
+
+    def is_asked_to_stop(self, job):
+        """Whether the marker is still there; the job removes it when it has stopped."""
+        info = self.files.get_file_info(f"{self.root}/jobs/{job}/stop.json")
+        return info.type == fs.FileType.File
+
+    def _read(self, path):
+        """Content of a report; None if it is being replaced just now."""
+        try:
+            with self.files.open_input_file(path) as stream:
+                return json.loads(stream.read())
+        except FileNotFoundError:
+            return None
+
+
+def totals(files):
+    """Sums over the kept batches of all jobs.
+
+    Parameters
+    ----------
+    files : JobFiles
+
+    Returns
+    -------
+    dict
+        ``bronze`` {state: rows}, ``silver`` rows, ``substreams`` {topic: rows}, ``latency_s``
+        quantiles (0.5, 0.95, 1) of the last batch that sent anything, or None.
+    """
+    bronze, substreams, latency = {}, {}, None
+    for report in files.reports("ingest"):
+        _add(bronze, report["rows"])
+    silver = sum(sum(r["nights"].values()) for r in files.reports("science"))
+    for report in files.reports("distribute"):
+        _add(substreams, report["sent"])
+        latency = report["latency_s"] or latency
+    return {"bronze": bronze, "silver": silver, "substreams": substreams, "latency_s": latency}
+
+
+def _add(sums, counts):
+    for name, count in counts.items():
+        sums[name] = sums.get(name, 0) + count
+
+
+def _filesystem(data):
+    if "://" in data:
+        return fs.FileSystem.from_uri(data)
+    return fs.LocalFileSystem(), data
