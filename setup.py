@@ -30,6 +30,7 @@ setup(
         "matplotlib>=3.8",
         "pyyaml>=6",
         "rich>=13",
+        "psutil>=6",
         "isal>=1.6",
         "cramjam>=2.8",
     ],

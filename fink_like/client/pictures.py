@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import StrMethodFormatter
 
 from fink_like.client.archive import LIMIT_SIGMAS, light_curve
-from fink_like.client.received import brightness, utc
+from fink_like.client.received import brightness, moment, position
 from fink_like.client.stored_packets import cutouts
 from fink_like.packets.survey import STAMPS
 from fink_like.vocabulary import BANDS, DETECTION, FORCED, LIMIT, Status
@@ -83,12 +83,11 @@ def draw(row, stamps, path=None):
 
 
 def _title(figure, row):
-    when = f"{utc(row['midpointMjdTai']):%Y-%m-%d %H:%M:%S} UTC"
     who = f"{row['survey']}   {row['objectId'] or 'no object'}   alert {row['diaSourceId']}"
-    place = f"RA {row['ra']:.5f}  Dec {row['dec']:+.5f}"
-    said = "     ".join([when, place, brightness(row).replace("+-", "\N{PLUS-MINUS SIGN}")])
+    flux = brightness(row).replace("+-", "\N{PLUS-MINUS SIGN}")
     figure.text(0.1, 0.95, who, fontsize=13, fontweight="bold", color=INK)
-    figure.text(0.1, 0.907, said, fontsize=9.5, color=INK)
+    figure.text(0.1, 0.907, "     ".join([moment(row), position(row), flux]), fontsize=9.5,
+                color=INK)
     figure.text(0.985, 0.95, "     ".join(_scores(row)), fontsize=9.5, color=INK, ha="right")
 
 
@@ -104,9 +103,10 @@ def _light_curve(axes, row):
     for (band, kind, paired), some in points.groupby(["band", "kind", "paired"], dropna=False):
         _points(axes, some, COLOURS.get(band, NO_BAND), kind, PAIRED_ALPHA if paired else 1.0)
     axes.axhline(0, color="#999999", lw=0.8, zorder=0)
-    axes.axvline(row["midpointMjdTai"], color=INK, lw=0.8, ls=(0, (2, 3)), zorder=0)
-    axes.plot(row["midpointMjdTai"], row["psfFlux"], "o", ms=14, mfc="none", mec=INK, mew=1.3,
-              zorder=5)
+    if not pd.isna(row["midpointMjdTai"]):
+        axes.axvline(row["midpointMjdTai"], color=INK, lw=0.8, ls=(0, (2, 3)), zorder=0)
+        axes.plot(row["midpointMjdTai"], row["psfFlux"], "o", ms=14, mfc="none", mec=INK,
+                  mew=1.3, zorder=5)
     _frame(axes, points)
     axes.set_xlabel("MJD (TAI)", color=INK)
     axes.set_ylabel("difference flux (nJy)", color=INK)

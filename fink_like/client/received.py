@@ -19,6 +19,7 @@ from fink_like.packets.enriched import NAMESPACE
 from fink_like.vocabulary import BANDS, Status
 
 NOT_SCORES = ("broker", "delivery")  # structs of ours that no module wrote
+YEAR_10000 = 2_973_484  # its MJD, where Python's dates end; a damaged packet may say more
 MJD_EPOCH = datetime.datetime(1858, 11, 17, tzinfo=datetime.timezone.utc)
 SHOWN = 8  # values of one module in a description
 
@@ -143,16 +144,24 @@ def describe(alert):
     lines = [f"{row['survey']} alert {row['diaSourceId']}  object {thing}"
              + (f"  revision {row['revision']}" if row["revision"] else "")
              + (f"  from {alert.topic}" if received else ""),
-             f"{utc(row['midpointMjdTai']):%Y-%m-%d %H:%M:%S} UTC  MJD "
-             f"{row['midpointMjdTai']:.5f} TAI  {brightness(row)}",
-             f"RA {row['ra']:.5f}  Dec {row['dec']:+.5f} deg  {_history(row)}"]
+             f"{moment(row)}  {brightness(row)}", f"{position(row)}  {_history(row)}"]
     return "\n  ".join([*lines, *_scores(row)])
 
 
-def utc(mjd_tai):
-    """Date and time in UTC of an MJD in TAI."""
-    seconds = tai_minus_utc(mjd_tai - 37 / DAY)  # TAI is 37 s ahead at most
-    return MJD_EPOCH + datetime.timedelta(days=mjd_tai - seconds / DAY)
+def moment(row):
+    """Date and time of a row in UTC, as text."""
+    mjd = row["midpointMjdTai"]
+    if pd.isna(mjd) or not 0 <= mjd < YEAR_10000:
+        return "time unknown"
+    seconds = tai_minus_utc(mjd - tai_minus_utc(mjd) / DAY)
+    return f"{MJD_EPOCH + datetime.timedelta(days=mjd - seconds / DAY):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def position(row):
+    """Right ascension and declination of a row in degrees, as text."""
+    if pd.isna(row["ra"]) or pd.isna(row["dec"]):
+        return "position unknown"
+    return f"RA {row['ra']:.5f}  Dec {row['dec']:+.5f}"
 
 
 def brightness(row):

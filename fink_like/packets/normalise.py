@@ -144,7 +144,7 @@ def light_curve_sql(points="points"):
 def counted_sql(points="points"):
     """Neutral name -> SQL of what is counted in the packet."""
     detections = f"filter({points}, x -> x.kind = '{DETECTION}')"
-    return {"n_det_in_packet": f"size({detections})",
+    return {"n_det_in_packet": f"array_size({detections})",
             "age_in_packet": f"midpointMjdTai - get({detections}, 0).midpointMjdTai"}
 
 

@@ -38,23 +38,24 @@ class Checkpoint:
         """Refuse to start unless checkpoint and table agree, or the table is one batch ahead.
 
         One ahead is a kill between the table's commit and the checkpoint's: the batch is run
-        again with the same input and Delta skips its write.
+        again with the same input and Delta skips its write. That needs the batch's offsets in the
+        checkpoint; without them it would get other input, and lose it.
 
         Raises
         ------
         RefusedStart
             With what was found and what to do.
         """
-        done = self.last_done()
+        done, planned = self._newest("commits"), self._newest("offsets")
         written = last_batch(self.spark, table, self.app_id)
         if done < 0 and written < 0:
             self._refuse_foreign(table)
-        elif written not in (done, done + 1):
+        elif written != done and not written == done + 1 == planned:
             raise RefusedStart(
-                f"{self.job}: the checkpoint {self.location} says batch {done} was the last, the "
-                f"table {table} says {written}. One of them was restored from an older copy; to go "
-                "on would lose or repeat data. Put the matching copy back, or read docs/runbook.md, "
-                "\"checkpoint and table disagree\".")
+                f"{self.job}: the checkpoint {self.location} has finished batch {done} and planned "
+                f"batch {planned}, the table {table} says {written}. One of them was restored from "
+                "an older copy; to go on would lose or repeat data. Put the matching copy back, or "
+                "read docs/runbook.md, \"checkpoint and table disagree\".")
 
     def _refuse_foreign(self, table):
         note, _ = last_note(self.spark, table)
@@ -67,7 +68,10 @@ class Checkpoint:
 
     def last_done(self):
         """Number of the last batch the checkpoint calls complete, -1 if none."""
-        names = ControlFolder(self.spark, f"{self.location}/commits").names()
+        return self._newest("commits")
+
+    def _newest(self, log):
+        names = ControlFolder(self.spark, f"{self.location}/{log}").names()
         return max((int(name) for name in names if name.isdigit()), default=-1)
 
     def freeze(self, batch_id, inputs):

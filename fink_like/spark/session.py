@@ -5,6 +5,12 @@ import sys
 
 from pyspark.sql import SparkSession
 
+# A flipped bit in a text's length makes Avro allocate up to 2 GB before it reads: one damaged
+# packet would end the JVM, again at each restart. A packet has at most 10 MiB.
+AVRO_LIMITS = {"org.apache.avro.limits.string.maxLength": 16 * 1024 * 1024,
+               "org.apache.avro.limits.bytes.maxLength": 16 * 1024 * 1024,
+               "org.apache.avro.limits.collectionItems.maxLength": 1_000_000}
+
 # Each setting with its reason. What spark-submit or the settings file says wins over these.
 OPTIONS = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
@@ -45,6 +51,7 @@ OPTIONS = {
     "spark.ui.showConsoleProgress": "false",
     # The JVM returns what it does not use; a laptop shares its memory.
     "spark.driver.extraJavaOptions": "-XX:+UseSerialGC -XX:MaxMetaspaceSize=512m",
+    "spark.executor.extraJavaOptions": " ".join(f"-D{n}={v}" for n, v in AVRO_LIMITS.items()),
     "spark.log.level": "ERROR",
 }
 
@@ -80,4 +87,7 @@ def build(settings, name, jars=()):
         options = {k: v for k, v in OPTIONS.items() if k not in given}
     for key, value in {**options, **settings.spark.options}.items():
         builder = builder.config(key, value)
-    return builder.getOrCreate()
+    spark = builder.getOrCreate()
+    for name, limit in AVRO_LIMITS.items():  # of the driver, whose JVM may have been there before
+        spark._jvm.java.lang.System.setProperty(name, str(limit))
+    return spark

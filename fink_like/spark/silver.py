@@ -52,7 +52,7 @@ def neutral(frame, surveys, known):
                for f in DETAILS}
     own = {name: f"CASE WHEN survey = '{name}' THEN {alert.own()} END"
            for name, alert in decoder.sql.items()}
-    points = decoder.by_survey(lambda alert: alert.points())
+    points = f"CASE WHEN {decoder.read()} THEN {decoder.by_survey(lambda a: a.points())} END"
     read = f"CASE WHEN {decoder.read()} THEN {PacketStatus.OK} ELSE {PacketStatus.UNDECODABLE} END"
     columns = {**details, **own, "points": points, "packet_status": read}
     spread = decoded.selectExpr(*COORDINATES, *keys, *(f"{sql} AS `{n}`"

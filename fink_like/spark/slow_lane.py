@@ -26,6 +26,7 @@ RESULT = (
 
 ARROW = {"string": pa.string(), "binary": pa.binary(), "boolean": pa.bool_(),
          "bigint": pa.int64(), "double": pa.float64(), "float": pa.float32()}
+KEYS_ROW = pa.struct([(f.name, ARROW[f.type]) for f in KEYS])
 
 
 def slow_lane(surveys, known, registry):
@@ -71,14 +72,31 @@ def read_one(value, survey, book):
     """
     try:
         packet = wire.split(value, survey.wire, book)
-        keys = reference.keys(survey, wire.decode(packet.datum, packet.schema))
-        if keys["diaSourceId"] is None:
-            raise PacketError("keys_missing", f"no diaSourceId for survey {survey.name}")
+        keys = read_keys(survey, wire.decode(packet.datum, packet.schema))
     except PacketError as error:
         return {"reason": error.reason, "detail": error.detail[:1000]}
     return {"schema_key": packet.schema.key, "header": packet.schema.header or None,
             "datum": packet.datum, "sync": packet.sync,
             "exact": wire.join(packet.schema, packet.datum, packet.sync) == value, **keys}
+
+
+def read_keys(survey, record):
+    """Key columns of a decoded packet, each of the type that bronze has.
+
+    Raises
+    ------
+    PacketError
+        ``keys_missing``: no alert id, or the packet's fields are not what the survey's YAML says;
+        a schema that came with a packet may be anything.
+    """
+    try:
+        keys = reference.keys(survey, record)
+        pa.array([keys], KEYS_ROW)
+    except (TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        raise PacketError("keys_missing", f"fields unlike {survey.name}'s: {error!r}") from error
+    if keys["diaSourceId"] is None:
+        raise PacketError("keys_missing", f"no diaSourceId for survey {survey.name}")
+    return keys
 
 
 def registry_fetch(url):

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from deltalake import write_deltalake
 
@@ -36,6 +37,12 @@ def test_only_the_nights_and_columns_asked_for(broker):
     assert set(one["night"]) == {night} and len(one) == (every["night"] == night).sum()
     assert {"diaSourceId", "rates.slope", "rates.status"} <= set(one) and "ra" not in one
     assert client.open_table(broker.data, "silver", nights=[19990101], columns="ra").empty
+
+
+def test_rows_by_a_condition(broker):
+    alert_id = next(iter(broker.values))
+    found = client.open_table(broker.data, "silver", where=pc.field("diaSourceId") == alert_id)
+    assert found["diaSourceId"].tolist() == [alert_id]
 
 
 def test_nulls_do_not_turn_integers_into_floats(tmp_path):

@@ -134,10 +134,17 @@ class _Handler(BaseHTTPRequestHandler):
                 "items": found}
 
     def _chosen(self, resource, query):
-        selector = query.get("labelSelector", [""])[0]
-        wanted = {tuple(term.split("=", 1)) for term in selector.split(",") if term.count("=") == 1}
-        return [name for (kind, name), found in list(self.api.objects.items()) if kind == resource
-                and wanted <= set(found["metadata"].get("labels", {}).items())]
+        """Names of the objects that a selector of ``name=value`` and ``name!=value`` takes."""
+        terms = [t for t in query.get("labelSelector", [""])[0].split(",") if t]
+        refused = {tuple(t.split("!=")) for t in terms if "!=" in t}
+        wanted = {tuple(t.split("=", 1)) for t in terms if "!=" not in t}
+
+        def takes(found):
+            labels = set(found["metadata"].get("labels", {}).items())
+            return wanted <= labels and not refused & labels
+
+        return [name for (kind, name), found in list(self.api.objects.items())
+                if kind == resource and takes(found)]
 
     def _watch(self):
         """No web sockets here: the client then asks for a plain stream, which stays empty."""

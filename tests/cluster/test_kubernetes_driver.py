@@ -25,11 +25,13 @@ pytestmark = [pytest.mark.slow, pytest.mark.spark, pytest.mark.kafka]
 ROOT = Path(__file__).resolve().parents[2]
 SPARK_HOME = Path(pyspark.__file__).parent
 MESSAGES = 40
+QUICK_JVM = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"  # short lives: no second compiler
 ELSEWHERE = {  # what differs from a cluster: addresses, sizes, and no volumes
     "spark.driver.host": ports.LOOPBACK, "spark.driver.bindAddress": ports.LOOPBACK,
     "spark.driver.port": "0", "spark.driver.blockManager.port": "0",
     "spark.executor.instances": "1", "spark.executor.memory": "900m",
-    "spark.kubernetes.executor.apiPollingInterval": "1s"}
+    "spark.kubernetes.executor.apiPollingInterval": "1s",
+    "spark.driver.extraJavaOptions": QUICK_JVM, "spark.executor.extraJavaOptions": QUICK_JVM}
 
 
 @pytest.fixture

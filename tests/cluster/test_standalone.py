@@ -23,6 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SPARK_HOME = Path(pyspark.__file__).parent
 NIGHTS = {"ztf": ("ztf_20260101_programid1", 420), "lsst": ("lsst-alerts-v11", 180)}
 FAULTS = {"truncated": 0.02, "unknown_schema": 0.01, "empty": 0.01, "duplicate": 0.02}
+QUICK_JVM = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"  # seven short lives: no second compiler
 INGEST_MESSAGES = 100  # a batch: the ingest that is killed has several before and behind it
 
 
@@ -96,13 +97,17 @@ class Cluster:
         return self._start(job, [
             SPARK_HOME / "bin" / "spark-submit", "--master", self.master,
             "--driver-memory", "1g", "--executor-memory", "1200m", "--jars", libraries,
+            "--driver-java-options", QUICK_JVM,
+            "--conf", f"spark.executor.extraJavaOptions={QUICK_JVM}",
             "--py-files", self.folder / "fink_like.zip", ROOT / "bin" / f"{job}.py",
             "--until-caught-up", "--data", self.data,
             "--set", f"jobs.ingest_messages={INGEST_MESSAGES}"])
 
-    def run(self, job):
-        """Run one entry to its end and see that it succeeded."""
-        code = self.submit(job).wait(timeout=180)
+    def run(self, job, starts=1):
+        """Run one entry to its end and see that it succeeded, at the last of so many starts."""
+        code = None
+        while code != 0 and starts > 0:
+            code, starts = self.submit(job).wait(timeout=180), starts - 1
         assert code == 0, f"{job} ended with {code}:\n{self.log(job)[-6000:]}"
 
     def table(self, name, *columns):
@@ -153,7 +158,8 @@ def test_ingest_killed_in_mid_run_loses_and_repeats_nothing(cluster, produced):
     os.killpg(driver.pid, signal.SIGKILL)
     driver.wait()
     assert 0 < len(cluster.table("bronze", "offset")) < produced
-    cluster.run("ingest")
+    # Spark 4.1.1 may end the first start after a kill, behind its commit: docs/runbook.md, last.
+    cluster.run("ingest", starts=2)
     rows = cluster.table("bronze", "topic", "partition", "offset", "state")
     coordinates = {(row["topic"], row["partition"], row["offset"]) for row in rows}
     assert len(rows) == len(coordinates) == produced
