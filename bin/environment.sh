@@ -1,7 +1,8 @@
 # Shell side of set-up, sourced by bin/demo, bin/test and bin/fink-like (POSIX sh).
 #
 # Sets and exports: root (the clone), python (of the environment, made if need be), PYSPARK_PYTHON,
-# PATH. `environment [extra]` makes them, `set_up` brings Java and the jars.
+# PATH. `environment [extra]` makes them, `set_up` brings Java and the jars, and
+# compiles the simulator.
 #
 # Yours to set: FINK_LIKE_PYTHON  a Python to make the environment with
 #               FINK_LIKE_VENV    another place than .venv for the environment
@@ -52,4 +53,5 @@ environment() {
 set_up() {
     JAVA_HOME=$("$python" -m fink_like.prepare) || exit 1
     export JAVA_HOME
+    "$python" -m fink_like.warmup || exit 1
 }

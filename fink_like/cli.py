@@ -7,10 +7,11 @@ import signal
 import sys
 from pathlib import Path
 
-from fink_like import __version__, config
+from fink_like import __version__, config, options
 from fink_like.errors import BrokerError, ConfigError
 
-EPILOG = "Settings: conf/site.yaml, then FINK_LIKE__... variables, then flags; see fink_like/config.py."
+EPILOG = ("Settings: conf/site.yaml, then FINK_LIKE__... variables, then flags; see "
+          "fink_like/config.py.")
 
 
 def main(arguments=None):
@@ -40,12 +41,12 @@ def parser():
                                   epilog=EPILOG)
     top.add_argument("--version", action="version", version=__version__)
     commands = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for name, (function, options, example) in COMMANDS.items():
-        text = function.__doc__.strip()
-        command = commands.add_parser(name, help=text.splitlines()[0], description=text,
-                                      epilog=f"example: {example}",
+    for function in COMMANDS:
+        name, text = function.__name__, function.__doc__.strip()
+        command = commands.add_parser(name, help=text, description=text,
+                                      epilog=f"example: {options.EXAMPLES[name]}",
                                       formatter_class=argparse.RawDescriptionHelpFormatter)
-        for flags, settings in options:
+        for flags, settings in options.OPTIONS[name]:
             command.add_argument(*flags, **settings)
         command.set_defaults(command=function)
     return top
@@ -262,62 +263,5 @@ def demo(given):
     return door.run(config.load(), keep=given.keep)
 
 
-DATA = (("--data",), {"help": "folder or URL of the tables (setting data)"})
-SERVERS = (("--servers",), {"help": "Kafka servers host:port,... (setting kafka.servers)"})
-RATE = (("--rate",), {"type": float, "help": "messages a second; default: as fast as it goes"})
-TOPIC = (("--topic",), {"help": "Kafka topic; made if it is missing"})
-JOB = (DATA, SERVERS,
-       (("--until-caught-up",), {"action": "store_true", "help": "end when all that is there "
-                                                                 "now is done"}),
-       (("--trigger",), {"help": "shortest time between batches, such as '10 seconds'"}))
-
-COMMANDS = {
-    "setup": (setup, (), "fink-like setup"),
-    "kafka": (kafka, ((("action",), {"choices": ("start", "stop", "status")}),
-                      (("--port",), {"type": int, "help": "default: a free one"})),
-              "fink-like kafka start --port 9092"),
-    "simulate": (simulate, (
-        (("--survey",), {"required": True, "help": "a survey of conf/simulator"}),
-        (("--alerts",), {"type": int, "default": 1000, "help": "default 1000"}),
-        (("--nights",), {"type": int, "default": 1, "help": "default 1"}),
-        (("--seed",), {"type": int, "default": 1, "help": "same seed, same packets; default 1"}),
-        (("--start-mjd",), {"type": float, "help": "evening of the first night"}),
-        TOPIC, (("--folder",), {"help": "write files here instead"}),
-        (("--truth",), {"help": "Parquet file for what is really there"}), RATE,
-        (("--fault",), {"action": "append", "default": [], "metavar": "KIND=SHARE",
-                        "help": "damage a share of messages: truncated, flipped, unknown_schema, "
-                                "empty, duplicate; may be given several times"}),
-        (("--no-cutouts",), {"action": "store_true", "help": "packets without stamps"}),
-        SERVERS),
-        "fink-like simulate --survey ztf --alerts 5000 --topic ztf_20260311_programid1 "
-        "--truth truth.parquet --fault truncated=0.01"),
-    "publish": (publish, ((("files",), {"nargs": "+", "help": "files or folders"}),
-                          (("--topic",), {"required": True, "help": "made if it is missing"}),
-                          RATE, SERVERS),
-                "fink-like publish ../shared/data/ztf/wire --topic ztf_20231018_programid1"),
-    "run": (run, JOB, "fink-like run --until-caught-up"),
-    "ingest": (ingest, JOB, "fink-like ingest --data /data/broker --servers kafka1:9092"),
-    "science": (science, JOB, "fink-like science --data /data/broker"),
-    "distribute": (distribute, JOB, "fink-like distribute --data /data/broker"),
-    "listen": (listen, (
-        (("topics",), {"nargs": "+"}), SERVERS,
-        (("--limit",), {"type": int, "help": "end after this many alerts"}),
-        (("--timeout",), {"type": float, "help": "end after this many seconds without one"}),
-        (("--start",), {"choices": ("earliest", "latest"), "default": "earliest"}),
-        (("--group",), {"default": "fink_like_listen", "help": "Kafka consumer group"}),
-        (("--state",), {"help": "folder that remembers what was seen, across restarts"})),
-        "fink-like listen fink_rising_transient_ztf --limit 3"),
-    "status": (status, ((("job",), {"nargs": "?", "choices": ("ingest", "science", "distribute")}),
-                        (("--max-age",), {"type": float, "default": 300.0,
-                                          "help": "seconds since the last batch; default 300"}),
-                        DATA), "fink-like status ingest --max-age 300"),
-    "stop": (stop, ((("job",), {"choices": ("ingest", "science", "distribute", "all")}),
-                    (("--wait",), {"type": float, "nargs": "?", "const": 120.0, "default": 0.0,
-                                   "metavar": "SECONDS", "help": "wait until it has ended"}),
-                    DATA), "fink-like stop ingest --wait 60"),
-    "trace": (trace, ((("alert_id",), {"type": int, "help": "diaSourceId or candid"}), DATA),
-              "fink-like trace 2752190655615010044 --data var/demo/data"),
-    "demo": (demo, ((("--keep",), {"action": "store_true", "help": "go on with everything "
-                                                                   "running until Ctrl-C"}),),
-             "fink-like demo"),
-}
+COMMANDS = (setup, kafka, simulate, publish, run, ingest, science, distribute, listen, status, stop,
+            trace, demo)

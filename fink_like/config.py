@@ -132,7 +132,8 @@ def _read_yaml(path):
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}: not valid YAML: {error}") from error
     if content is not None and not isinstance(content, dict):
-        raise ConfigError(f"{path}: should hold `name: value` lines, found a {type(content).__name__}")
+        raise ConfigError(f"{path}: should hold `name: value` lines, found a "
+                          f"{type(content).__name__}")
     return content or {}
 
 
@@ -149,7 +150,8 @@ def _build(kind, given, where):
     known = {f.name: f for f in dataclasses.fields(kind)}
     unknown = set(given) - set(known)
     if unknown:
-        raise ConfigError(f"{where}: no setting called {sorted(unknown)}; there are {sorted(known)}")
+        raise ConfigError(f"{where}: no setting called {sorted(unknown)}; there are "
+                          f"{sorted(known)}")
     values = {name: _convert(known[name].type, value, f"{where}.{name}")
               for name, value in given.items()}
     return kind(**values)

@@ -64,8 +64,8 @@ def run(settings, keep=False):
 def _make_room(folder):
     state = KafkaServer(folder / "kafka").status() if (folder / "kafka").exists() else None
     if state:
-        raise SetupError(f"another demo is running (Kafka pid {state.pid}, {state.servers}); end it "
-                         f"with Ctrl-C where it runs, or end that process")
+        raise SetupError(f"another demo is running (Kafka pid {state.pid}, {state.servers}): end "
+                         "it with Ctrl-C where it runs, or end that process")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
 

@@ -3,7 +3,7 @@
 import sys
 import time
 
-from fink_like import apt, jars, java, warmup
+from fink_like import apt, jars, java
 from fink_like.errors import SetupError
 from fink_like.steps import Steps
 
@@ -31,7 +31,6 @@ def prepare(steps=None):
     home = _bring_java(steps)
     java.use(home)
     _bring_jars(steps)
-    _compile(steps)
     return home
 
 
@@ -52,12 +51,6 @@ def _bring_jars(steps):
     with steps.step(f"download {len(lacking)} jars, {sum(j.size for j in lacking) / 1e6:.0f} MB, "
                     f"into {jars.folder()}"):
         jars.fetch(steps)
-
-
-def _compile(steps):
-    if not warmup.is_done():
-        with steps.step("compile the simulator's kernels, once"):
-            warmup.warm_up()
 
 
 def main():

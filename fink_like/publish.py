@@ -43,7 +43,8 @@ def publish(files, servers, topic, rate=None, progress=None):
     -------
     Summary
     """
-    producer, summary, began = Producer({**PRODUCER, "bootstrap.servers": servers}), Summary(), time.monotonic()
+    producer, summary = Producer({**PRODUCER, "bootstrap.servers": servers}), Summary()
+    began = time.monotonic()
 
     def count(error, message):
         summary.acknowledged += error is None
@@ -54,14 +55,7 @@ def publish(files, servers, topic, rate=None, progress=None):
         value = file.read_bytes()
         while rate and (left := began + summary.sent / rate - time.monotonic()) > 0:
             producer.poll(min(left, 0.1))
-        try:
-            producer.produce(topic, value, headers=[("file", file.name.encode())], on_delivery=count)
-        except BufferError:
-            producer.flush(FLUSH_SECONDS)
-            producer.produce(topic, value, headers=[("file", file.name.encode())], on_delivery=count)
-        except KafkaException as error:
-            count(error, None)
-        producer.poll(0)
+        _send(producer, topic, file, value, count)
         summary.sent, summary.bytes = summary.sent + 1, summary.bytes + len(value)
         summary.seconds = time.monotonic() - began
         if progress:
@@ -69,3 +63,17 @@ def publish(files, servers, topic, rate=None, progress=None):
     producer.flush(FLUSH_SECONDS)
     summary.seconds = time.monotonic() - began
     return summary
+
+
+def _send(producer, topic, file, value, count):
+    while True:
+        try:
+            producer.produce(topic, value, headers=[("file", file.name.encode())],
+                             on_delivery=count)
+            producer.poll(0)
+            return
+        except BufferError:  # the queue is full: wait for acknowledgements
+            producer.poll(0.1)
+        except KafkaException as error:  # refused at once: too large
+            count(error, None)
+            return

@@ -86,7 +86,8 @@ def _filter_lines(settings, alert):
     for spec in specs:
         for route in spec.routes:
             if route.survey == alert["survey"].iloc[0]:
-                lines.append(f"  filter     {spec.name}: {_verdict(route.condition, alert, columns)}")
+                verdict = _verdict(route.condition, alert, columns)
+                lines.append(f"  filter     {spec.name}: {verdict}")
     return lines
 
 

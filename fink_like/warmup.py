@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from fink_like import config
+from fink_like.steps import Steps
 
 COMPILED = Path(__file__).parent / "simulator" / "__pycache__"
 
@@ -19,3 +20,14 @@ def warm_up():
     for recipe in sorted((root / "conf" / "simulator").glob("*.yaml")):
         for _ in simulator.night(simulator.open_survey(root, recipe.stem), 4, seed=1):
             pass
+
+
+def main():
+    """Compile if that has not been done; called by bin/environment.sh."""
+    if not is_done():
+        with Steps().step("compile the simulator's kernels, once"):
+            warm_up()
+
+
+if __name__ == "__main__":
+    main()

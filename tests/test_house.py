@@ -31,7 +31,7 @@ ALLOWED_PARAMETERS = {
     "fink_like/simulator/nights.py:night": 7}
 COMPILED_PARAMETERS = 9  # a numba kernel takes its arrays one by one
 ALLOWED_NAMES = {
-    "fink_like/cli.py": "the examples in --help are commands that work",
+    "fink_like/options.py": "the examples in --help are commands that work",
     "fink_like/filters/tokens.py": "an error message shows how a name is written"}
 PURE_MAY_IMPORT = {
     # A filter's expiry is a date: the type, never the clock.

@@ -130,7 +130,7 @@ def _frame(axes, points):
     level = points["psfFlux"].fillna(LIMIT_SIGMAS * points["psfFluxErr"])
     detected, usual = level[points["kind"] == DETECTION], level.quantile([0.03, 0.97])
     low, high = min(0, detected.min(), usual.min()), max(0, detected.max(), usual.max())
-    room = Y_MARGIN * (high - low)
+    room = Y_MARGIN * (high - low) or 1.0
     axes.set_ylim(low - room, high + room)
     outside = int(((level < low - room) | (level > high + room)).sum())
     if outside:

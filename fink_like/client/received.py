@@ -58,7 +58,10 @@ class Alert:
 
     @cached_property
     def row(self):
-        """The alert's columns by their names in silver, structs flattened."""
+        """The alert's columns by their names in silver, structs flattened.
+
+        What the packet and the modules say; not where our tables keep it (``night``, ``packet``).
+        """
         neutral = reference.alert(declared.survey(self.survey), self.record)
         return {"survey": self.survey, "revision": self.revision,
                 **_flatten({**neutral, **self.scores})}
@@ -108,7 +111,8 @@ def _schema(key):
                    if f["name"] not in NOT_SCORES and _is_ours(f["type"])]
         return fastavro.parse_schema(avro), modules
     except Exception as error:  # fastavro raises SchemaParseException, KeyError, TypeError, ...
-        raise PacketError("schema_invalid", f"the key is no Avro schema: {error!r}"[:200]) from error
+        detail = f"the key is no Avro schema: {error!r}"[:200]
+        raise PacketError("schema_invalid", detail) from error
 
 
 def _is_ours(kind):
@@ -120,8 +124,10 @@ def _is_ours(kind):
 def _flatten(row):
     flat = {}
     for name, value in row.items():
-        inner = value if isinstance(value, dict) else None
-        flat.update({f"{name}.{n}": v for n, v in inner.items()} if inner else {name: value})
+        if isinstance(value, dict):
+            flat.update({f"{name}.{inner}": v for inner, v in value.items()})
+        else:
+            flat[name] = value
     return flat
 
 

@@ -4,6 +4,7 @@ The driver takes its settings from the ConfigMap of k8s/; each pod that it posts
 Kubernetes' schema and started by the image's entry point, as a process of this machine.
 """
 
+import importlib.util
 import json
 import os
 import signal
@@ -42,8 +43,13 @@ def api(stand_in, tmp_path):
     image = {"JAVA_HOME": str(java.find_java()), "SPARK_HOME": str(SPARK_HOME),
              "PYSPARK_PYTHON": sys.executable, "PYTHONPATH": str(ROOT)}
 
+    executors = []
+
     def run_pod(pod):
-        return stand_in.as_process(pod, ROOT / "k8s" / "executor.sh", image, tmp_path)
+        """The first executor dies at once: its driver must take it away and make another."""
+        executors.append(pod)
+        entry = ROOT / "k8s" / "executor.sh" if len(executors) > 1 else Path("/no/such/file")
+        return stand_in.as_process(pod, entry, image, tmp_path)
 
     with stand_in.KubernetesApi(rules, run_pod) as started:
         yield started
@@ -52,8 +58,6 @@ def api(stand_in, tmp_path):
 @pytest.fixture
 def stand_in():
     """`kubernetes_api.py` beside this file; tests are no package."""
-    import importlib.util
-
     path = Path(__file__).with_name("kubernetes_api.py")
     spec = importlib.util.spec_from_file_location("kubernetes_api", path)
     module = importlib.util.module_from_spec(spec)
@@ -133,7 +137,7 @@ def test_a_driver_with_these_rights_makes_executors_that_do_the_work(api, kafka,
     assert not api.forbidden
     executors = [o for o in api.created
                  if o["kind"] == "Pod" and o["metadata"]["name"].startswith("ingest-exec-")]
-    assert executors
+    assert len(executors) > 1
     for pod in executors:
         pod = json.loads(json.dumps(pod))
         pod.pop("status", None)

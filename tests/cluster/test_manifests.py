@@ -59,7 +59,8 @@ def walk(tree):
     """Yield every mapping below."""
     if isinstance(tree, dict):
         yield tree
-    for branch in tree.values() if isinstance(tree, dict) else tree if isinstance(tree, list) else ():
+    branches = tree.values() if isinstance(tree, dict) else tree if isinstance(tree, list) else ()
+    for branch in branches:
         yield from walk(branch)
 
 

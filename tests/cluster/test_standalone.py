@@ -165,7 +165,8 @@ def test_ingest_killed_in_mid_run_loses_and_repeats_nothing(cluster, produced):
     assert len(rows) == len(coordinates) == produced
     states = Counter(row["state"] for row in rows)
     assert states["ok"] > 0.9 * produced and states["dead"] > 0
-    assert sum(waiting_on(cluster, tuple(topic for topic, _ in NIGHTS.values())).values()) == produced
+    surveys = tuple(topic for topic, _ in NIGHTS.values())
+    assert sum(waiting_on(cluster, surveys).values()) == produced
 
 
 def test_every_readable_packet_is_in_silver_once(cluster, produced):
