@@ -214,13 +214,13 @@ def listen(given):
 
 
 def status(given):
-    """Show what the jobs have done and how long ago; with a job, exit 1 if that is too long."""
+    """Show what the jobs have done; with a job, exit 1 if its last sign of life is too old."""
     from fink_like import reports
     settings = _settings(given)
     files = reports.JobFiles(settings.data)
     ages = {job: files.age(job) for job in ([given.job] if given.job else reports.JOBS)}
     for job, age in ages.items():
-        print(f"{job:<11}" + ("no batch yet" if age is None else f"last batch {age:.0f} s ago"))
+        print(f"{job:<11}" + ("no sign of life yet" if age is None else f"alive {age:.0f} s ago"))
     if given.job:
         return int(ages[given.job] is None or ages[given.job] > given.max_age)
     _print_totals(settings)

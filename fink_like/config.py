@@ -3,7 +3,7 @@
 Defaults are overruled by ``conf/site.yaml``, that by environment variables, those by flags. A
 variable is the setting's path in capitals: ``FINK_LIKE__KAFKA__SERVERS=broker1:9092`` sets
 ``kafka.servers``. Secrets (``kafka.options`` with passwords) belong in the environment, as JSON:
-``FINK_LIKE__KAFKA__OPTIONS='{"sasl.jaas.config": "..."}'``.
+``FINK_LIKE__KAFKA__OPTIONS='{"sasl.username": "...", "sasl.password": "...", ...}'``.
 """
 
 import dataclasses
@@ -25,7 +25,7 @@ class KafkaSettings:
 
     servers: str = "127.0.0.1:9092"  # host:port,host:port the surveys' topics are on
     out_servers: str = ""  # where substreams go; empty: the same servers
-    options: dict = field(default_factory=dict)  # Kafka client options (security), for both
+    options: dict = field(default_factory=dict)  # security, in librdkafka's names, for both
     starting_offsets: str = "earliest"  # earliest | latest, for a new checkpoint only
     substream_partitions: int = 4
     max_message_bytes: int = 10 * 1024 * 1024  # of a substream's topic and of our producer

@@ -43,7 +43,7 @@ OPTIONS = {
         (("--state",), {"help": "folder that remembers what was seen, across restarts"})),
     "status": ((("job",), {"nargs": "?", "choices": JOBS}),
                (("--max-age",), {"type": float, "default": 300.0,
-                                 "help": "seconds since the last batch; default 300"}), DATA),
+                                 "help": "seconds since its last sign of life"}), DATA),
     "stop": ((("job",), {"choices": (*JOBS, "all")}),
              (("--wait",), {"type": float, "nargs": "?", "const": 120.0, "default": 0.0,
                             "metavar": "SECONDS", "help": "wait until it has ended"}), DATA),

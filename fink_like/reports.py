@@ -41,9 +41,10 @@ class JobFiles:
         return sorted(found, key=lambda report: report["batch"])
 
     def age(self, job):
-        """Seconds since a job's last batch, None if it has had none."""
-        reports = self.reports(job)
-        return time.time() - reports[-1]["at"] if reports else None
+        """Seconds since a job ended a batch, or found that there was none; None: never."""
+        alive = self._read(f"{self.root}/jobs/{job}/alive.json")
+        signs = [*self.reports(job), *([alive] if alive else [])]
+        return time.time() - max(sign["at"] for sign in signs) if signs else None
 
     def ask_to_stop(self, job):
         """Leave the marker that a running job looks at between batches."""

@@ -180,7 +180,8 @@ def test_functions_are_short_and_take_few_parameters(path):
 
 
 def is_compiled(function):
-    return any("jit" in ast.unparse(decorator) for decorator in function.decorator_list)
+    return any("jit" in ast.unparse(decorator) or ast.unparse(decorator) == "kernel"
+               for decorator in function.decorator_list)
 
 
 def test_nothing_is_called_by_what_it_is_not():

@@ -28,6 +28,7 @@ def run(settings, spark, until_caught_up=False):
     StreamingQuery
     """
     surveys = survey_declarations.load_all(settings.conf / "surveys")
+    kafka.topics(settings)  # a server that does not answer is better said now than in Spark's words
     path = tables.create_bronze(spark, settings)
     checkpoint = Checkpoint(spark, settings, JOB)
     checkpoint.check(path)

@@ -12,6 +12,7 @@ from fink_like.errors import BrokerError
 from fink_like.spark.checkpoint import Checkpoint
 
 LOOK_S = 0.2  # how often the jobs are looked at
+BEAT_S = 10.0  # how often an idle job leaves a sign of life
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
 CALM_S = 300.0  # a job that ran this long begins with the shortest pause again
 
@@ -28,6 +29,7 @@ class Running:
     next_try: float = 0.0
     failed: bool = field(default=False)
     ended: bool = field(default=False)
+    beaten: float = 0.0
 
 
 def supervise(jobs, settings, spark, until_caught_up=False, watch=None):
@@ -94,6 +96,9 @@ def _look_after(one, settings, spark, wants_end):
             _start(one, settings, spark)
     elif not one.query.isActive:
         _after_failure(one, reason(one.query.exception()))
+    elif time.monotonic() - one.beaten > BEAT_S and not one.query.status["isTriggerActive"]:
+        one.checkpoint.beat()  # a batch that hangs leaves no sign
+        one.beaten = time.monotonic()
 
 
 def _start(one, settings, spark):

@@ -89,6 +89,10 @@ class Checkpoint:
         """Leave what a batch did, for `fink-like status`; a repeated batch replaces its own."""
         self._reports.write(f"{batch_id}.json", {"batch": batch_id, "at": time.time(), **counts})
 
+    def beat(self):
+        """Leave a sign of life, also when there is nothing to do."""
+        self._job.write("alive.json", {"at": time.time()})
+
     def start(self, frame, one_batch, trigger=None):
         """Start the query.
 

@@ -1,12 +1,11 @@
 """Kafka: reading the surveys' topics, making and filling the substreams' topics."""
 
-import json
 import time
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from fink_like.errors import SetupError
+from fink_like.errors import ConfigError, SetupError
 
 ANSWER_S = 20
 
@@ -39,9 +38,50 @@ def stream(spark, settings, surveys):
               .option("kafka.metadata.max.age.ms", "30000")
               .option("kafka.max.partition.fetch.bytes", str(settings.kafka.max_message_bytes))
               .option("kafka.fetch.max.bytes", str(8 * settings.kafka.max_message_bytes)))
-    for name, value in settings.kafka.options.items():
+    for name, value in java_options(settings.kafka.options).items():
         reader = reader.option(f"kafka.{name}", value)
     return reader.load()
+
+
+LOGIN_MODULES = {"PLAIN": "org.apache.kafka.common.security.plain.PlainLoginModule",
+                 "SCRAM-SHA-256": "org.apache.kafka.common.security.scram.ScramLoginModule",
+                 "SCRAM-SHA-512": "org.apache.kafka.common.security.scram.ScramLoginModule"}
+
+
+def java_options(options):
+    """Security options in librdkafka's names, as Kafka's Java client wants them.
+
+    Parameters
+    ----------
+    options : dict
+        ``security.protocol``, ``sasl.mechanism``, ``sasl.username``, ``sasl.password``,
+        ``ssl.ca.location``, ...; what has the same name in Java passes as it is.
+
+    Returns
+    -------
+    dict
+
+    Raises
+    ------
+    ConfigError
+        A user name with a mechanism that takes none.
+    """
+    given = dict(options)
+    user, password = given.pop("sasl.username", None), given.pop("sasl.password", "")
+    authority = given.pop("ssl.ca.location", None)
+    mechanism = given.pop("sasl.mechanisms", given.get("sasl.mechanism"))
+    if mechanism:
+        given["sasl.mechanism"] = mechanism
+    if user is not None:
+        if mechanism not in LOGIN_MODULES:
+            raise ConfigError(f"kafka.options: sasl.mechanism {mechanism} takes no user name; "
+                              f"{sorted(LOGIN_MODULES)} do")
+        quoted = [text.replace("\\", "\\\\").replace('"', '\\"') for text in (user, password)]
+        given["sasl.jaas.config"] = (f'{LOGIN_MODULES[mechanism]} required username="{quoted[0]}" '
+                                     f'password="{quoted[1]}";')
+    if authority is not None:
+        given.update({"ssl.truststore.type": "PEM", "ssl.truststore.location": authority})
+    return given
 
 
 def send(frame, settings):
@@ -52,7 +92,7 @@ def send(frame, settings):
               .option("kafka.max.request.size", str(settings.kafka.max_message_bytes))
               .option("kafka.compression.type", "zstd")  # the schema in each key costs 0.5 % then
               .option("kafka.linger.ms", "50").option("kafka.batch.size", str(1024 * 1024)))
-    for name, value in settings.kafka.options.items():
+    for name, value in java_options(settings.kafka.options).items():
         writer = writer.option(f"kafka.{name}", value)
     writer.save()
 
@@ -63,10 +103,9 @@ def out_servers(settings):
 
 
 def admin(settings, servers=None):
-    """An admin client; Java-only options (jaas) do not concern it."""
-    options = {k: v for k, v in settings.kafka.options.items() if "jaas" not in k}
-    return AdminClient({"bootstrap.servers": servers or out_servers(settings), **options,
-                        "log_level": 3})
+    """An admin client."""
+    return AdminClient({"bootstrap.servers": servers or out_servers(settings),
+                        **settings.kafka.options, "log_level": 3})
 
 
 def topics(settings, servers=None):
@@ -124,9 +163,3 @@ def _wait_for(settings, names, servers):
         if time.monotonic() > end:
             raise SetupError(f"topics {names} were made at {servers} but do not appear")
         time.sleep(0.1)
-
-
-def offsets_of(progress_text):
-    """Messages counted by the end offsets in a Kafka source's progress, per topic."""
-    ends = json.loads(progress_text) if isinstance(progress_text, str) else (progress_text or {})
-    return {topic: sum(partitions.values()) for topic, partitions in ends.items()}

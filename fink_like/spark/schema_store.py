@@ -1,8 +1,12 @@
 """Schemas met in packets, kept beside the tables: one file a schema, never changed."""
 
 import base64
+import sys
 
-from fink_like.packets import schemas
+from py4j.protocol import Py4JJavaError
+
+from fink_like.errors import SchemaError
+from fink_like.packets import normalise, projection, schemas
 from fink_like.spark.control import ControlFolder
 
 
@@ -22,6 +26,8 @@ class SchemaStore:
                          for name in surveys}
         self._known = {name: schemas.SchemaBook(settings.schemas / name).known
                        for name in surveys}
+        self._wanted = {name: normalise.wanted_paths(survey, stamps=True)
+                        for name, survey in surveys.items()}
         self._jvm_parser = spark._jvm.org.apache.avro.Schema
         self.refresh()
 
@@ -49,16 +55,23 @@ class SchemaStore:
                 for name, known in self._known.items()}
 
     def add(self, survey, schema):
-        """Keep a schema; false if Java's Avro cannot read it (its packets stay in the slow lane).
+        """Keep a schema; false if the fast lane cannot use it (its packets stay in the slow one).
+
+        Java's Avro must be able to parse it, and its fields must be of types that go together
+        with those of the schemas already here: one reader schema serves all.
 
         Parameters
         ----------
         survey : str
         schema : PacketSchema
         """
+        every = [*(known.avro for known in self._known[survey].values()), schema.avro]
         try:
             self._jvm_parser.Parser().parse(schemas.text(schema.avro))
-        except Exception:  # py4j: any Avro exception; the reason is in the packets' own rows
+            projection.leaf_types(every, self._wanted[survey])
+        except (Py4JJavaError, SchemaError) as error:
+            print(f"packets of schema {schema.key} stay in the slow lane: {error}"[:500],
+                  file=sys.stderr, flush=True)
             return False
         self._folders[survey].freeze(f"{schema.key}.json", {
             "key": schema.key, "avro": schema.avro, "codec": schema.codec,

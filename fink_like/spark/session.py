@@ -2,6 +2,7 @@
 
 import os
 import sys
+from pathlib import Path
 
 from pyspark.sql import SparkSession
 
@@ -10,6 +11,8 @@ from pyspark.sql import SparkSession
 AVRO_LIMITS = {"org.apache.avro.limits.string.maxLength": 16 * 1024 * 1024,
                "org.apache.avro.limits.bytes.maxLength": 16 * 1024 * 1024,
                "org.apache.avro.limits.collectionItems.maxLength": 1_000_000}
+
+LOG = Path(__file__).resolve().parent.parent / "spark_log.properties"
 
 # Each setting with its reason. What spark-submit or the settings file says wins over these.
 OPTIONS = {
@@ -37,6 +40,7 @@ OPTIONS = {
     **{f"spark.hadoop.parquet.enable.dictionary#{name}": "false"
        for name in ("datum", "value", "sync")},
     "spark.databricks.delta.snapshotPartitions": "1",
+    "spark.sql.sources.parallelPartitionDiscovery.parallelism": "4",
     "spark.databricks.delta.stats.collect.using.tableSchema": "true",
     "spark.sql.streaming.numRecentProgressUpdates": "20",
     "spark.sql.streaming.metricsEnabled": "true",
@@ -50,9 +54,9 @@ OPTIONS = {
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
     # The JVM returns what it does not use; a laptop shares its memory.
-    "spark.driver.extraJavaOptions": "-XX:+UseSerialGC -XX:MaxMetaspaceSize=512m",
+    "spark.driver.extraJavaOptions": "-XX:+UseSerialGC -XX:MaxMetaspaceSize=512m "
+                                     f"-Dlog4j2.configurationFile={LOG.as_uri()}",
     "spark.executor.extraJavaOptions": " ".join(f"-D{n}={v}" for n, v in AVRO_LIMITS.items()),
-    "spark.log.level": "ERROR",
 }
 
 

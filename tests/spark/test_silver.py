@@ -137,7 +137,8 @@ def test_no_schema_known_at_all(real_bronze, surveys):
 
 
 def test_modules_score_every_alert(real_bronze, surveys, known_all, specs, alerts):
-    rows = silver.rows(real_bronze, surveys, known_all, specs).select(
-        "packet.offset", *(f"{spec.name}.status" for spec in specs)).collect()
-    assert sorted(row.offset for row in rows) == sorted(alerts)
-    assert all(status is not None and status >= 0 for row in rows for status in row[1:])
+    rows = silver.rows(real_bronze, surveys, known_all, specs).collect()
+    assert sorted(row.packet.offset for row in rows) == sorted(alerts)
+    scores = [row[spec.name] for row in rows for spec in specs]
+    assert all(score.status is not None and score.status >= 0 for score in scores)
+    assert {score.version for score in scores} == {spec.version for spec in specs}

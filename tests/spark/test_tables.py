@@ -1,0 +1,92 @@
+"""Tables: a batch is appended once; widened, never narrowed; read by other libraries."""
+
+import json
+
+import deltalake
+import pytest
+
+from fink_like import config
+from fink_like.spark import tables
+from fink_like.vocabulary import NEUTRAL, Field, Struct
+
+SMALL = (Field("night", "int"), Field("n", "bigint"), Field("lane", "string"))
+
+
+@pytest.fixture
+def path(spark, tmp_path):
+    return tables._create(spark, str(tmp_path / "small"), SMALL, ("night",))
+
+
+def frame(spark, *rows):
+    return spark.createDataFrame(rows, tables.schema(SMALL))
+
+
+def test_a_repeated_batch_writes_nothing(spark, path):
+    for batch in (0, 0, 1, 1, 0):
+        tables.append(frame(spark, (20260101, batch, None)), path, "job-a", batch, {"batch": batch})
+    assert sorted(row.n for row in tables.read(spark, path).collect()) == [0, 1]
+    assert tables.last_batch(spark, path, "job-a") == 1
+    assert tables.last_batch(spark, path, "job-b") == -1
+
+
+def test_identities_count_apart(spark, path):
+    for job in ("job-a", "job-b"):
+        tables.append(frame(spark, (20260101, 7, None)), path, job, 0, {"job": job})
+    assert tables.read(spark, path).count() == 2
+    note, metrics = tables.last_note(spark, path)
+    assert note == {"job": "job-b"} and metrics["numOutputRows"] == "1"
+
+
+def test_what_is_not_there_says_so(spark, tmp_path, path):
+    assert not tables.exists(spark, str(tmp_path / "none"))
+    assert tables.last_batch(spark, str(tmp_path / "none"), "job") == -1
+    assert tables.last_note(spark, path) == (None, None)
+
+
+def test_the_newest_commit_tells_its_lane(spark, path):
+    rows = [(20260101, 1, "fast"), (20260102, 2, "slow"), (20260102, 3, None)]
+    tables.append(frame(spark, *rows), path, "job", 0, {})
+    assert tables.largest_added(spark, path, "lane") == "slow"
+    assert tables.largest_added(spark, path, "n") == 3
+    tables.append(frame(spark, (20260101, 4, "fast")), path, "job", 1, {})
+    assert tables.largest_added(spark, path, "lane") == "fast"
+    tables.append(frame(spark, (20260101, 4, None)), path, "job", 2, {})
+    assert tables.largest_added(spark, path, "lane") is None
+    tables.append(frame(spark), path, "job", 3, {})
+    assert tables.largest_added(spark, path, "lane") is None
+
+
+def test_nights_are_folders(spark, path, tmp_path):
+    rows = [(20260101, 1, "fast"), (20260102, 2, "slow")]
+    tables.append(frame(spark, *rows), path, "job", 0, {})
+    assert {p.name for p in (tmp_path / "small").glob("night=*")} == {
+        "night=20260101", "night=20260102"}
+
+
+def test_silver_grows_by_columns_and_struct_fields(spark, tmp_path):
+    settings = config.load(environment={}, data=str(tmp_path))
+    one = Struct("rates", (Field("slope", "float"),))
+    two = Struct("rates", (Field("slope", "float"), Field("error", "float")))
+    new = Struct("fresh", (Field("x", "int"),))
+    silver, rescores = tables.create_silver(spark, settings, (*NEUTRAL, one))
+    tables.create_silver(spark, settings, (*NEUTRAL, one))
+    before = len(tables.DeltaTable.forPath(spark, silver).history().collect())
+    tables.create_silver(spark, settings, (*NEUTRAL, two, new))
+    tables.create_silver(spark, settings, (*NEUTRAL, one))  # an old reader narrows nothing
+    for table in (silver, rescores):
+        schema = tables.read(spark, table).schema
+        assert schema["rates"].dataType.names == ["slope", "error"] and "fresh" in schema.names
+    assert len(tables.DeltaTable.forPath(spark, silver).history().collect()) == before + 1
+
+
+def test_other_libraries_read_the_tables(spark, path):
+    tables.append(frame(spark, (20260101, 1, "fast")), path, "job", 0, {"batch": 0})
+    table = deltalake.DeltaTable(path)
+    assert table.to_pandas().to_dict("records") == [{"night": 20260101, "n": 1, "lane": "fast"}]
+    assert json.loads(table.history(1)[0]["userMetadata"]) == {"batch": 0}
+
+
+def test_bronze_may_be_made_twice(spark, tmp_path):
+    settings = config.load(environment={}, data=str(tmp_path))
+    assert tables.create_bronze(spark, settings) == tables.create_bronze(spark, settings)
+    assert tables.read(spark, settings.path("bronze")).count() == 0
