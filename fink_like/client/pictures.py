@@ -6,7 +6,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import AsinhNorm
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import StrMethodFormatter
+from matplotlib.ticker import FuncFormatter
 
 from fink_like.client.archive import LIMIT_SIGMAS, light_curve
 from fink_like.client.received import brightness, moment, position
@@ -22,6 +22,9 @@ INK, GRID, EMPTY = "#222222", "#dddddd", "#c8d4e3"
 SIZE_INCHES, DPI = (11.0, 6.0), 120
 LIGHT_CURVE_PLACE = (0.1, 0.09, 0.735, 0.75)
 Y_MARGIN = 0.12
+FLUX_UNITS = ((1e8, 1e6, "mJy"), (1e6, 1e3, "\N{MICRO SIGN}Jy"), (0, 1, "nJy"))
+"""From which flux in nJy on, size of the unit in nJy, and its name."""
+
 MARKERS = {DETECTION: "o", FORCED: "s", LIMIT: "v"}
 PAIRED_ALPHA = 0.35  # the exposure's detection is drawn already
 SOFTENING = 3.0  # linear up to so many sigmas of the noise, logarithmic above
@@ -109,9 +112,8 @@ def _light_curve(axes, row):
                   mew=1.3, zorder=5)
     _frame(axes, points)
     axes.set_xlabel("MJD (TAI)", color=INK)
-    axes.set_ylabel("difference flux (nJy)", color=INK)
+    _name_fluxes(axes)
     axes.ticklabel_format(axis="x", useOffset=False)
-    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     axes.grid(color=GRID, lw=0.5)
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=9, colors=INK)
@@ -136,6 +138,14 @@ def _frame(axes, points):
     if outside:
         axes.text(0.99, 0.01, f"{outside} of {len(points)} points outside",
                   transform=axes.transAxes, ha="right", fontsize=8.5, color=INK)
+
+
+def _name_fluxes(axes):
+    """Numbers of at most six digits on the flux axis."""
+    largest = max(map(abs, axes.get_ylim()))
+    size, unit = next((size, unit) for least, size, unit in FLUX_UNITS if largest >= least)
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda flux, _: f"{flux / size:,.6g}"))
+    axes.set_ylabel(f"difference flux ({unit})", color=INK)
 
 
 def _points(axes, points, colour, kind, alpha):

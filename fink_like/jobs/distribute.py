@@ -32,7 +32,7 @@ def run(settings, spark, until_caught_up=False):
             return  # sent and noted before a crash; only the checkpoint did not know
         routes = checkpoint.freeze(batch_id, {"routes": filters.routes()})["routes"]
         kafka.ensure_topics(settings, [r["topic"] for r in routes])
-        matched = substreams.route(alerts, routes).persist()
+        matched = substreams.route(alerts, routes, specs).persist()
         sent = messages(matched, settings, spark, store, specs).persist()
         kafka.send(sent.where("outcome = 'sent'"), settings)
         noted = sent.selectExpr(*NOTED, "current_timestamp() AS sent_at",

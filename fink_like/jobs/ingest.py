@@ -40,8 +40,9 @@ def run(settings, spark, until_caught_up=False):
         rows = bronze.rows(messages, settings, surveys, store.pick(frozen["schemas"]), batch_id)
         tables.append(rows, path, checkpoint.app_id, batch_id, checkpoint.note(batch_id),
                       compression="lz4_raw")
-        checkpoint.report(batch_id, rows=tables.count_added(spark, path, "state"))
-        if tables.largest_added(spark, path, "lane") == "slow":
+        files = tables.newest_files(spark, path)
+        checkpoint.report(batch_id, rows=tables.count_rows(files, "state"))
+        if tables.largest(files, "lane") == "slow":
             slow = tables.read(spark, path).where(f"batch_id = {batch_id} AND lane = 'slow'")
             learn_schemas(slow, store, settings.registry)
 

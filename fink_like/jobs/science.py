@@ -25,7 +25,8 @@ def run(settings, spark, until_caught_up=False):
         keys = schemas_in(readable, spark, bronze, store, settings.registry)
         scored = silver.rows(readable, surveys, store.pick(keys), specs)
         tables.append(scored, path, checkpoint.app_id, batch_id, checkpoint.note(batch_id))
-        checkpoint.report(batch_id, nights=tables.count_added(spark, path, "night"))
+        files = tables.newest_files(spark, path)
+        checkpoint.report(batch_id, nights=tables.count_rows(files, "night"))
 
     trigger = None if until_caught_up else settings.jobs.trigger
     stream = tables.stream(spark, bronze, settings.jobs.science_bytes)

@@ -58,7 +58,7 @@ class Checkpoint:
                 "read docs/runbook.md, \"checkpoint and table disagree\".")
 
     def _refuse_foreign(self, table):
-        note, _ = last_note(self.spark, table)
+        note = last_note(self.spark, table)
         if note and note.get("job") == self.job:
             raise RefusedStart(
                 f"{self.job}: the checkpoint {self.location} is new, but {table} was already "

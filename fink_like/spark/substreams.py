@@ -21,12 +21,17 @@ SENT_COLUMNS = (
 """What each message says besides the packet and the module outputs."""
 
 
+NEEDED = ("night", "survey", "diaSourceId", "diaObjectId", "ssObjectId", "midpointMjdTai",
+          "revision", "packet", "broker")
+"""Columns of silver that a message is made of, besides the modules'."""
+
+
 def sent_columns(specs):
     """All columns behind the survey's packet, in their order."""
     return (*SENT_COLUMNS, *(spec.struct for spec in specs))
 
 
-def route(frame, routes):
+def route(frame, routes, specs):
     """One row per (alert, filter that it passes), with its topic.
 
     Parameters
@@ -35,11 +40,14 @@ def route(frame, routes):
         Silver.
     routes : list of dict
         ``filter``, ``topic``, ``sql``.
+    specs : list of ModuleSpec
+        Whose results are sent; columns that are not are not read.
     """
     passed = ", ".join(f"CASE WHEN {r['sql']} THEN named_struct('filter', '{r['filter']}', "
                        f"'topic', '{r['topic']}') END" for r in routes)
     return (frame.selectExpr("*", f"explode(filter(array({passed}), r -> r IS NOT NULL)) AS route")
-            .selectExpr("* EXCEPT (route)", "route.filter AS filter", "route.topic AS to_topic"))
+            .selectExpr(*NEEDED, *(spec.name for spec in specs), "route.filter AS filter",
+                        "route.topic AS to_topic"))
 
 
 def with_packets(matched, bronze):

@@ -139,36 +139,45 @@ def _none(spark):
 
 
 def last_note(spark, path):
-    """The ``userMetadata`` of the newest commit that has one, and its operation metrics."""
-    history = DeltaTable.forPath(spark, path).history(5).collect()
-    for row in history:
-        if row["userMetadata"]:
-            return json.loads(row["userMetadata"]), row["operationMetrics"]
-    return None, None
+    """The note that the newest commit of a batch carries, None if there is none."""
+    for version in range(_version(spark, path), -1, -1):
+        for action in _actions(spark, path, version):
+            text = action.get("commitInfo", {}).get("userMetadata")
+            if text:
+                return json.loads(text)
+    return None
 
 
-def count_added(spark, path, partition):
-    """Rows of the newest commit by one of its partition columns: ``{value: rows}``."""
+def newest_files(spark, path):
+    """The ``add`` actions of the newest commit: partition values, size, statistics.
+
+    Costs the reading of one small file, no Spark job.
+    """
+    return [action["add"] for action in _actions(spark, path, _version(spark, path))
+            if "add" in action]
+
+
+def count_rows(files, partition):
+    """Rows of `newest_files` by a partition column: ``{value: rows}``."""
     counts = {}
-    for add in newest_files(spark, path):
+    for add in files:
         value = add["partitionValues"][partition]
         counts[value] = counts.get(value, 0) + json.loads(add["stats"])["numRecords"]
     return counts
 
 
-def largest_added(spark, path, column):
-    """Largest value of a column in the newest commit, from its own file statistics.
-
-    Costs the reading of one small file, no Spark job.
-    """
-    found = [json.loads(add["stats"])["maxValues"].get(column) for add in newest_files(spark, path)]
+def largest(files, column):
+    """Largest value of a column in `newest_files`, from their statistics; None if all are null."""
+    found = [json.loads(add["stats"])["maxValues"].get(column) for add in files]
     return max((value for value in found if value is not None), default=None)
 
 
-def newest_files(spark, path):
-    """The ``add`` actions of the newest commit: partition values, size, statistics."""
+def _version(spark, path):
     log = spark._jvm.org.apache.spark.sql.delta.DeltaLog.forTable(spark._jsparkSession, path)
-    version = log.update(False, _none(spark), _none(spark)).version()
-    name = f"{version:020d}.json"
-    lines = ControlFolder(spark, f"{path}/_delta_log").read_lines(name)
-    return [action["add"] for action in map(json.loads, lines) if "add" in action]
+    return log.update(False, _none(spark), _none(spark)).version()
+
+
+def _actions(spark, path, version):
+    """Actions of one commit; none if its log file has been cleaned away."""
+    folder, name = ControlFolder(spark, f"{path}/_delta_log"), f"{version:020d}.json"
+    return [json.loads(line) for line in folder.read_lines(name)] if folder.exists(name) else []

@@ -9,7 +9,8 @@ from astropy.io import fits
 from matplotlib import image as mpl_image
 
 from fink_like import client
-from fink_like.errors import BrokerError, ConfigError
+from fink_like.client import declared, stored_packets
+from fink_like.errors import BrokerError, ConfigError, PacketError
 
 
 @pytest.fixture(scope="module")
@@ -88,3 +89,25 @@ def test_a_picture_without_cutouts_or_light_curve(broker, rows, tmp_path):
     flat = {"science": np.zeros((10, 10)), "template": np.full((10, 10), np.nan)}
     client.draw(row, flat, tmp_path / "bare.png")
     assert ink(tmp_path / "bare.png")[0] > 0.01
+
+
+@pytest.mark.parametrize("flux, unit, size", [(5e3, "nJy", 1), (5e6, "\N{MICRO SIGN}Jy", 1e3),
+                                              (5e9, "mJy", 1e6)])
+def test_the_flux_axis_has_numbers_one_can_read(broker, rows, flux, unit, size):
+    row = dict(rows[some_of_each(broker, 1)[0]])
+    row.update({"lc.midpointMjdTai": [1.0, 2.0], "lc.psfFlux": [0.0, flux], "psfFlux": flux,
+                "lc.psfFluxErr": [1.0, 1.0], "lc.band": ["r", "r"], "midpointMjdTai": 2.0,
+                "lc.kind": ["detection"] * 2, "lc.paired": [False] * 2})
+    axis = client.draw(row, {}).axes[0].yaxis
+    assert axis.get_label().get_text() == f"difference flux ({unit})"
+    assert axis.get_major_formatter()(flux) == f"{flux / size:,.0f}"
+
+
+def test_a_damaged_cutout_is_named(broker):
+    survey, _, record, _ = broker.packets[some_of_each(broker, 1)[0]]
+    declared_survey = declared.survey(survey)
+    field = declared_survey.stamps["science"].parts
+    stamp = record[field[0]] if len(field) == 1 else record[field[0]][field[1]]
+    broken = {**record, field[0]: stamp[:100] if len(field) == 1 else {field[1]: stamp[:100]}}
+    with pytest.raises(PacketError, match="undecodable: the science cutout is no"):
+        stored_packets.of_record(declared_survey, broken)

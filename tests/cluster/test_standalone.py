@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SPARK_HOME = Path(pyspark.__file__).parent
 NIGHTS = {"ztf": ("ztf_20260101_programid1", 420), "lsst": ("lsst-alerts-v11", 180)}
 FAULTS = {"truncated": 0.02, "unknown_schema": 0.01, "empty": 0.01, "duplicate": 0.02}
-QUICK_JVM = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"  # seven short lives: no second compiler
+QUICK_JVM = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"  # eight short lives: no second compiler
 INGEST_MESSAGES = 100  # a batch: the ingest that is killed has several before and behind it
 
 
@@ -91,7 +91,7 @@ class Cluster:
         """What a process has said."""
         return (self.folder / f"{name}.log").read_text(errors="replace")
 
-    def submit(self, job):
+    def submit(self, job, *flags):
         """Start one entry of bin/; returns its process, the leader of a group."""
         libraries = ",".join(str(path) for path in jars.paths("spark"))
         return self._start(job, [
@@ -100,14 +100,14 @@ class Cluster:
             "--driver-java-options", QUICK_JVM,
             "--conf", f"spark.executor.extraJavaOptions={QUICK_JVM}",
             "--py-files", self.folder / "fink_like.zip", ROOT / "bin" / f"{job}.py",
-            "--until-caught-up", "--data", self.data,
-            "--set", f"jobs.ingest_messages={INGEST_MESSAGES}"])
+            "--data", self.data, "--set", f"jobs.ingest_messages={INGEST_MESSAGES}", *flags])
 
     def run(self, job, starts=1):
-        """Run one entry to its end and see that it succeeded, at the last of so many starts."""
+        """Let one entry catch up and see that it succeeded, at the last of so many starts."""
         code = None
         while code != 0 and starts > 0:
-            code, starts = self.submit(job).wait(timeout=180), starts - 1
+            code = self.submit(job, "--until-caught-up").wait(timeout=180)
+            starts -= 1
         assert code == 0, f"{job} ended with {code}:\n{self.log(job)[-6000:]}"
 
     def table(self, name, *columns):
@@ -150,7 +150,7 @@ def waiting_on(cluster, prefix):
 
 def test_ingest_killed_in_mid_run_loses_and_repeats_nothing(cluster, produced):
     """kill -9 of the driver after its second batch: the next run takes up where it was."""
-    driver = cluster.submit("ingest")
+    driver = cluster.submit("ingest", "--until-caught-up")
     log, until = cluster.data / "bronze" / "_delta_log", time.monotonic() + 120
     while not (log / f"{2:020d}.json").exists():  # 0: the table is made; 1, 2: batches
         assert driver.poll() is None and time.monotonic() < until, cluster.log("ingest")[-6000:]
@@ -189,16 +189,31 @@ def test_what_was_noted_as_sent_is_on_the_topics(cluster, produced):
     assert {name: n for name, n in waiting_on(cluster, "fink_").items() if n} == dict(sent)
 
 
-def test_a_second_run_of_each_changes_nothing(cluster, produced):
-    def state():
-        versions = {name: DeltaTable(str(cluster.data / name)).version()
-                    for name in ("bronze", "silver", "rescores", "deliveries")}
-        return versions, waiting_on(cluster, "")
+def state(cluster):
+    """What a run that has nothing to do must leave as it is."""
+    versions = {name: DeltaTable(str(cluster.data / name)).version()
+                for name in ("bronze", "silver", "rescores", "deliveries")}
+    return versions, waiting_on(cluster, "")
 
-    before = state()
-    for job in ("ingest", "science", "distribute"):
-        cluster.run(job)
-    assert state() == before
+
+@pytest.mark.parametrize("job", ["science", "distribute"])
+def test_a_second_run_changes_nothing(cluster, produced, job):
+    before = state(cluster)
+    cluster.run(job)
+    assert state(cluster) == before
+
+
+def test_an_endless_run_ends_by_the_command_that_kubernetes_calls(cluster, produced):
+    """`fink-like stop`, with exit code 0; and this second run of ingest changes nothing."""
+    before = state(cluster)
+    driver = cluster.submit("ingest")
+    stop = [sys.executable, "-m", "fink_like", "stop", "ingest", "--wait", "5",
+            "--data", str(cluster.data)]
+    until = time.monotonic() + 120
+    while driver.poll() is None and time.monotonic() < until:  # asked in vain while it starts
+        subprocess.run(stop, cwd=ROOT, check=False, capture_output=True)
+    assert driver.poll() == 0, cluster.log("ingest")[-6000:]
+    assert state(cluster) == before
 
 
 def test_the_work_was_done_by_executors_of_the_worker(cluster, produced):

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,8 @@ DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs
 
 def blocks(document, language):
     """Code blocks of a language."""
-    return re.findall(rf"```{language}\n(.*?)```", document.read_text(), re.DOTALL)
+    found = re.findall(rf"( *)```{language}\n(.*?)```", document.read_text(), re.DOTALL)
+    return [textwrap.dedent(code) for _, code in found]
 
 
 def commands(document):

@@ -84,15 +84,16 @@ class Job:
         self._mark("commits", batch)
 
     def run(self, *batches):
+        """Of the table, the newest batch is enough."""
         for batch in batches:
-            self.plan(batch), self.append(batch), self.finish(batch)
+            self.plan(batch)
+            self.finish(batch)
+        if batches:
+            self.append(batches[-1])
         return self
 
     def check(self):
         self.checkpoint.check(self.table)
-
-    def copy(self, what, to):
-        shutil.copytree(what, to)
 
     def _mark(self, log, batch):
         folder = Path(self.checkpoint.location, log)

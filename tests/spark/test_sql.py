@@ -63,13 +63,11 @@ def found_nights(spark, survey, mjds, arrived):
             sorted(frame.selectExpr("n", f"{night} AS night", f"{assumed} AS assumed").collect())]
 
 
-@pytest.mark.parametrize("damaged", [None, float("nan"), float("inf"), -1.0, 0.0, 50000.0, 61401.1,
+@pytest.mark.parametrize("damaged", [None, float("nan"), float("inf"), -1.0, 0.0, 50000.0, 61402.0,
                                      2.5e6, 1e300])
 def test_a_damaged_time_takes_kafkas_night(spark, surveys, damaged):
-    """2027-01-01 00:00 UTC is MJD 61406: a time more than a day after that has not been yet."""
+    """It arrived at MJD 61400.92: a time more than a day after that has not been yet."""
     arrived = datetime.datetime(2026, 12, 26, 22)
-    if damaged == 61401.1:  # 1.2 days later
-        assert damaged - (arrived - EPOCH) / datetime.timedelta(days=1) > 1.1
     for survey in surveys.values():
         ((night, assumed),) = found_nights(spark, survey, [damaged], str(arrived))
         assert (night, assumed) == (night_at(arrived, survey.utc_offset_hours), True)

@@ -33,27 +33,27 @@ def test_identities_count_apart(spark, path):
     for job in ("job-a", "job-b"):
         tables.append(frame(spark, (20260101, 7, None)), path, job, 0, {"job": job})
     assert tables.read(spark, path).count() == 2
-    note, metrics = tables.last_note(spark, path)
-    assert note == {"job": "job-b"} and metrics["numOutputRows"] == "1"
+    note = tables.last_note(spark, path)
+    assert note == {"job": "job-b"}
 
 
 def test_what_is_not_there_says_so(spark, tmp_path, path):
     assert not tables.exists(spark, str(tmp_path / "none"))
     assert tables.last_batch(spark, str(tmp_path / "none"), "job") == -1
-    assert tables.last_note(spark, path) == (None, None)
+    assert tables.last_note(spark, path) is None
 
 
 def test_the_newest_commit_tells_its_lane(spark, path):
     rows = [(20260101, 1, "fast"), (20260102, 2, "slow"), (20260102, 3, None)]
     tables.append(frame(spark, *rows), path, "job", 0, {})
-    assert tables.largest_added(spark, path, "lane") == "slow"
-    assert tables.largest_added(spark, path, "n") == 3
+    assert tables.largest(tables.newest_files(spark, path), "lane") == "slow"
+    assert tables.largest(tables.newest_files(spark, path), "n") == 3
     tables.append(frame(spark, (20260101, 4, "fast")), path, "job", 1, {})
-    assert tables.largest_added(spark, path, "lane") == "fast"
+    assert tables.largest(tables.newest_files(spark, path), "lane") == "fast"
     tables.append(frame(spark, (20260101, 4, None)), path, "job", 2, {})
-    assert tables.largest_added(spark, path, "lane") is None
+    assert tables.largest(tables.newest_files(spark, path), "lane") is None
     tables.append(frame(spark), path, "job", 3, {})
-    assert tables.largest_added(spark, path, "lane") is None
+    assert tables.largest(tables.newest_files(spark, path), "lane") is None
 
 
 def test_nights_are_folders(spark, path, tmp_path):
