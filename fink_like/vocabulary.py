@@ -258,6 +258,6 @@ DELIVERIES = (
     Field("kafka_time", "timestamp", "", "time.epoch", "When the packet reached the survey topic."),
     Field("sent_at", "timestamp", "", "time.epoch", "When it was handed to the substream topic."),
     Field("batch_id", "bigint", "", "", "Distribute batch."),
-    Field("outcome", "string", "", "", "sent, or why not."),
+    Field("outcome", "string", "", "", "sent, too_large or no_schema."),
 )
 """What was sent where, and when."""

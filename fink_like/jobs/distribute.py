@@ -30,6 +30,11 @@ def run(settings, spark, until_caught_up=False):
     def one_batch(alerts, batch_id):
         if tables.last_batch(spark, deliveries, checkpoint.app_id) >= batch_id:
             return  # sent and noted before a crash; only the checkpoint did not know
+        count = alerts.count()
+        if not count:
+            tables.append(tables.nothing(spark, deliveries), deliveries, checkpoint.app_id,
+                          batch_id, checkpoint.note(batch_id))
+            return
         routes = checkpoint.freeze(batch_id, {"routes": filters.routes()})["routes"]
         kafka.ensure_topics(settings, [r["topic"] for r in routes])
         matched = substreams.route(alerts, routes, specs).persist()
@@ -38,7 +43,7 @@ def run(settings, spark, until_caught_up=False):
         noted = sent.selectExpr(*NOTED, "current_timestamp() AS sent_at",
                                 f"{batch_id}L AS batch_id", "outcome")
         tables.append(noted, deliveries, checkpoint.app_id, batch_id, checkpoint.note(batch_id))
-        checkpoint.report(batch_id, alerts=alerts.count(), **summary(sent))
+        checkpoint.report(batch_id, alerts=count, **summary(sent))
         for frame in (sent, matched):
             frame.unpersist()
 
@@ -50,7 +55,7 @@ def run(settings, spark, until_caught_up=False):
 
 
 def messages(matched, settings, spark, store, specs):
-    """What is to be sent, and what is too large to be, with the outcome.
+    """What is to be sent, and what cannot be (no schema known, too large), with the outcome.
 
     Sending is at-least-once, as Kafka's sink is: a crash between sending and `deliveries` sends
     the batch again. Each message says its ``alert_id`` and ``revision``, so that a reader can tell.
@@ -61,7 +66,8 @@ def messages(matched, settings, spark, store, specs):
     made = substreams.messages(found, store.pick(store.keys()), specs,
                                settings.kafka.substream_partitions)
     fits = substreams.fits(settings.kafka.max_message_bytes)
-    return made.selectExpr("*", f"CASE WHEN {fits} THEN 'sent' ELSE 'too_large' END AS outcome")
+    return made.selectExpr("*", "CASE WHEN key IS NULL THEN 'no_schema' "
+                           f"WHEN {fits} THEN 'sent' ELSE 'too_large' END AS outcome")
 
 
 def summary(sent):
@@ -75,7 +81,7 @@ def summary(sent):
     Returns
     -------
     dict
-        ``sent`` {topic: rows}, ``too_large`` rows, ``latency_s`` the sorted quantiles 0.5, 0.95
+        ``sent`` {topic: rows}, ``unsent`` rows, ``latency_s`` the sorted quantiles 0.5, 0.95
         and 1 of substream minus survey topic time, None where nothing was sent.
     """
     delay = "unix_millis(current_timestamp()) - unix_millis(kafka_time)"
@@ -83,7 +89,7 @@ def summary(sent):
     quantiles = (sent.where("outcome = 'sent'")
                  .selectExpr(f"percentile({delay}, array(0.5, 0.95, 1.0)) AS q").first())["q"]
     return {"sent": {topic: n for topic, outcome, n in rows if outcome == "sent"},
-            "too_large": sum(n for _, outcome, n in rows if outcome != "sent"),
+            "unsent": sum(n for _, outcome, n in rows if outcome != "sent"),
             "latency_s": quantiles and [q / 1000 for q in quantiles]}
 
 

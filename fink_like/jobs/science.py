@@ -23,7 +23,8 @@ def run(settings, spark, until_caught_up=False):
     def one_batch(rows, batch_id):
         readable = rows.where("state = 'ok'")
         keys = schemas_in(readable, spark, bronze, store, settings.registry)
-        scored = silver.rows(readable, surveys, store.pick(keys), specs)
+        scored = (silver.rows(readable, surveys, store.pick(keys), specs) if keys
+                  else tables.nothing(spark, path))  # planning is dear, and there is nothing to do
         tables.append(scored, path, checkpoint.app_id, batch_id, checkpoint.note(batch_id))
         files = tables.newest_files(spark, path)
         checkpoint.report(batch_id, nights=tables.count_rows(files, "night"))

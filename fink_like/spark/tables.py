@@ -95,6 +95,11 @@ def read(spark, path):
     return spark.read.format("delta").load(path)
 
 
+def nothing(spark, path):
+    """No rows, of a table's columns."""
+    return spark.createDataFrame([], read(spark, path).schema)
+
+
 def stream(spark, path, max_bytes):
     """A table as a stream of its appends; compaction and deletes by retention do not disturb."""
     return (spark.readStream.format("delta").option("skipChangeCommits", "true")

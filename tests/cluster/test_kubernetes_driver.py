@@ -83,7 +83,7 @@ def publish_some(servers, tmp_path):
     """A project whose only survey listens to a topic of this test's own; messages on it."""
     settings = config.load(ROOT, environment={}, **{"kafka.servers": servers})
     model = simulator.open_survey(ROOT, "ztf")
-    topic = "ztf_kubernetes_driver"
+    topic = "kubernetes_driver"  # which no other test listens to
     topics.ensure_topics(settings, [topic], partitions=1)
     publish.to_kafka(simulator.night(model, MESSAGES, seed=3), servers, topic)
     project = tmp_path / "project"

@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.spark, pytest.mark.kafka]
 
 ROOT = Path(__file__).resolve().parents[2]
 SPARK_HOME = Path(pyspark.__file__).parent
-NIGHTS = {"ztf": ("ztf_20260101_programid1", 420), "lsst": ("lsst-alerts-v11", 180)}
+NIGHTS = {"ztf": ("ztf_20260101_programid1", 300), "lsst": ("lsst-alerts-v11", 120)}
 FAULTS = {"truncated": 0.02, "unknown_schema": 0.01, "empty": 0.01, "duplicate": 0.02}
 QUICK_JVM = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"  # eight short lives: no second compiler
 INGEST_MESSAGES = 100  # a batch: the ingest that is killed has several before and behind it
@@ -106,7 +106,7 @@ class Cluster:
         """Let one entry catch up and see that it succeeded, at the last of so many starts."""
         code = None
         while code != 0 and starts > 0:
-            code = self.submit(job, "--until-caught-up").wait(timeout=180)
+            code = self.submit(job, "--until-caught-up").wait(timeout=300)
             starts -= 1
         assert code == 0, f"{job} ended with {code}:\n{self.log(job)[-6000:]}"
 
@@ -151,7 +151,7 @@ def waiting_on(cluster, prefix):
 def test_ingest_killed_in_mid_run_loses_and_repeats_nothing(cluster, produced):
     """kill -9 of the driver after its second batch: the next run takes up where it was."""
     driver = cluster.submit("ingest", "--until-caught-up")
-    log, until = cluster.data / "bronze" / "_delta_log", time.monotonic() + 120
+    log, until = cluster.data / "bronze" / "_delta_log", time.monotonic() + 240
     while not (log / f"{2:020d}.json").exists():  # 0: the table is made; 1, 2: batches
         assert driver.poll() is None and time.monotonic() < until, cluster.log("ingest")[-6000:]
         time.sleep(0.02)
@@ -209,7 +209,7 @@ def test_an_endless_run_ends_by_the_command_that_kubernetes_calls(cluster, produ
     driver = cluster.submit("ingest")
     stop = [sys.executable, "-m", "fink_like", "stop", "ingest", "--wait", "5",
             "--data", str(cluster.data)]
-    until = time.monotonic() + 120
+    until = time.monotonic() + 240
     while driver.poll() is None and time.monotonic() < until:  # asked in vain while it starts
         subprocess.run(stop, cwd=ROOT, check=False, capture_output=True)
     assert driver.poll() == 0, cluster.log("ingest")[-6000:]

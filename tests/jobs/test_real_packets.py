@@ -55,8 +55,7 @@ def test_all_versions_in_one_batch(filled):
 
 def test_a_new_schema_is_slow_once_and_then_fast(street, real_messages):
     """In mid-stream: the first batch reads it in Python, the next one in the JVM."""
-    old = [m.value for m in real_messages if "/wire/v3.2/" in m.file][:6]
-    new = [m.value for m in real_messages if "/wire/v4.02/" in m.file][:6]
+    old, new = (one_schema(real_messages, folder, 6) for folder in ("/wire/v3.2/", "/v3.3/"))
     topic = street.topic(ZTF, partitions=1)
     produced = 0
     for values in (old[:3], old[3:], old[:3] + new[:3], new[3:]):
@@ -68,6 +67,16 @@ def test_a_new_schema_is_slow_once_and_then_fast(street, real_messages):
     street.run(science)
     street.check_exactly_once(produced)
     assert {row.packet_status for row in street.rows("silver", "packet_status")} == {0}
+
+
+def one_schema(messages, folder, n):
+    """Packets with the same header, byte for byte: those of a version may differ in a comment."""
+    by_key = collections.defaultdict(list)
+    for message in messages:
+        if folder in message.file:
+            key = wire.split(message.value, wire.CONTAINER, None).schema.key
+            by_key[key].append(message.value)
+    return max(by_key.values(), key=len)[:n]
 
 
 def test_science_before_ingest_has_kept_a_schema(street, real_messages, monkeypatch):
