@@ -5,6 +5,7 @@ No Spark: `fink-like status` answers in a second, also for tables on an object s
 
 import json
 import time
+from pathlib import Path
 
 from pyarrow import fs
 
@@ -21,7 +22,7 @@ class JobFiles:
     """
 
     def __init__(self, data):
-        self.files, self.root = _filesystem(data)
+        self.files, self.root = filesystem(data)
 
     def reports(self, job):
         """What each kept batch of a job did, in the order of batches.
@@ -94,7 +95,20 @@ def _add(sums, counts):
         sums[name] = sums.get(name, 0) + count
 
 
-def _filesystem(data):
+def filesystem(data):
+    """Where a data folder is.
+
+    Parameters
+    ----------
+    data : str or Path
+        Folder or URL.
+
+    Returns
+    -------
+    tuple of (pyarrow.fs.FileSystem, str)
+        And the path on it.
+    """
+    data = str(data)
     if "://" in data:
         return fs.FileSystem.from_uri(data)
-    return fs.LocalFileSystem(), data
+    return fs.LocalFileSystem(), str(Path(data).resolve())

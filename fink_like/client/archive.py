@@ -8,8 +8,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import DeltaTable
 from deltalake.exceptions import TableNotFoundError
+from pyarrow import fs
 
 from fink_like.errors import ConfigError, SetupError
+from fink_like.reports import filesystem
 from fink_like.vocabulary import AB_ZEROPOINT, LIGHT_CURVE
 
 MAGNITUDE_SNR = 3.0  # below, a magnitude and its error say less than the 5-sigma limit
@@ -69,7 +71,11 @@ def open_dataset(data, name):
     """
     path = f"{str(data).rstrip('/')}/{name}"
     try:
-        return DeltaTable(path).to_pyarrow_dataset()
+        # Arrow's own file system: deltalake's calls Python from Arrow's threads, and one that
+        # is still reading ahead when Python ends aborts it (apache/arrow issue 34314).
+        files, folder = filesystem(data)
+        return DeltaTable(path).to_pyarrow_dataset(
+            filesystem=fs.SubTreeFileSystem(f"{folder.rstrip('/')}/{name}", files))
     except TableNotFoundError as error:
         raise SetupError(f"no table {name} in {data}: give the broker's data folder (setting "
                          "`data`); `bin/demo` makes one in var/demo/data") from error

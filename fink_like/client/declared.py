@@ -3,14 +3,12 @@
 import base64
 import json
 from functools import lru_cache
-from pathlib import Path
-
-from pyarrow import fs
 
 from fink_like import config
 from fink_like.errors import ConfigError, SchemaError
 from fink_like.packets import survey as survey_declarations
 from fink_like.packets.schemas import PacketSchema, SchemaBook
+from fink_like.reports import filesystem
 
 
 @lru_cache
@@ -61,7 +59,7 @@ def packet_schema(data, survey_name, key):
     known = _book(survey_name)
     if key in known:
         return known[key]
-    files, folder = _filesystem(data)
+    files, folder = filesystem(data)
     path = f"{folder}/schemas/{survey_name}/{key}.json"
     try:
         with files.open_input_file(path) as file:
@@ -76,9 +74,3 @@ def packet_schema(data, survey_name, key):
 def _book(survey_name):
     """Parsing the YAML files takes a second; they do not change while a program runs."""
     return SchemaBook(config.load().schemas / survey_name).known
-
-
-def _filesystem(data):
-    if "://" in data:
-        return fs.FileSystem.from_uri(data)
-    return fs.LocalFileSystem(), str(Path(data).resolve())

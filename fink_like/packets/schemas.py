@@ -15,6 +15,7 @@ Decoding needs no more than that: docs, defaults and logical types do not change
 """
 
 import json
+from collections import Counter
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -154,11 +155,20 @@ def _strip(schema, namespace):
     stripped = {"type": kind, "name": name}
     inner = name.rpartition(".")[0]
     if kind == "record":
-        stripped["fields"] = [{"name": f["name"], "type": _strip(f["type"], inner)}
-                              for f in schema["fields"]]
+        stripped["fields"] = list(_fields(schema["fields"], inner))
     else:
         stripped.update({k: schema[k] for k in ("symbols", "size") if k in schema})
     return stripped
+
+
+def _fields(fields, namespace):
+    """Fields, each name once: WINTER's schema has ``sgmag1`` twice, which Java's Avro refuses."""
+    times = Counter()
+    for field in fields:
+        times[field["name"]] += 1
+        again = times[field["name"]]
+        name = field["name"] if again == 1 else f"{field['name']}_{again}"
+        yield {"name": name, "type": _strip(field["type"], namespace)}
 
 
 def _full_name(name, namespace):

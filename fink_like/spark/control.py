@@ -8,6 +8,8 @@ reader sees all of one or nothing.
 import json
 import uuid
 
+ATTEMPTS = 5
+
 
 class ControlFolder:
     """A folder of small JSON files.
@@ -56,6 +58,29 @@ class ControlFolder:
 
     def write(self, name, content):
         """Write a file; what was there is replaced."""
+        part = self._part(name, content)
+        for _ in range(ATTEMPTS):  # another process may write the same file at the same moment
+            self._fs.delete(self._path(name), False)
+            if self._fs.rename(part, self._path(name)):
+                return
+        raise OSError(f"could not write {self.path}/{name}")
+
+    def freeze(self, name, content):
+        """Write a file unless it is there; return what is there now, whoever wrote it."""
+        existing = self.read(name)
+        if existing is not None:
+            return existing
+        part = self._part(name, content)
+        if self._fs.rename(part, self._path(name)):
+            return content
+        self._fs.delete(part, False)
+        existing = self.read(name)
+        if existing is None:
+            raise OSError(f"could not write {self.path}/{name}")
+        return existing
+
+    def _part(self, name, content):
+        """The content under a name that readers do not look at."""
         self._fs.mkdirs(self._root)
         part = self._path(f".{name}.{uuid.uuid4().hex}")
         stream = self._fs.create(part, True)
@@ -63,17 +88,7 @@ class ControlFolder:
             stream.write(bytearray(json.dumps(content).encode()))
         finally:
             stream.close()
-        self._fs.delete(self._path(name), False)
-        if not self._fs.rename(part, self._path(name)):
-            raise OSError(f"could not write {self.path}/{name}")
-
-    def freeze(self, name, content):
-        """Write a file unless it is there; return what is there now."""
-        existing = self.read(name)
-        if existing is None:
-            self.write(name, content)
-            return content
-        return existing
+        return part
 
     def delete(self, name):
         """Remove a file, if it is there."""

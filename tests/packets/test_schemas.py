@@ -134,6 +134,15 @@ def test_names_are_made_full():
     assert read(stripped, written(stripped, record)) == record
 
 
+def test_a_field_that_stands_twice_is_numbered():
+    """As in WINTER's packets; fastavro takes such a schema, Java does not, the bytes are the same."""
+    twice = {"type": "record", "name": "a", "fields": [{"name": "x", "type": "int"},
+                                                       {"name": "x", "type": "string"}]}
+    stripped = schemas.names_and_types(twice)
+    assert [f["name"] for f in stripped["fields"]] == ["x", "x_2"]
+    assert read(stripped, b"\x02\x04hi") == {"x": 1, "x_2": "hi"}
+
+
 @pytest.mark.parametrize("wrong", [{"type": "record"}, {"type": "nothing"}, 7, ["null", "x.y"],
                                    {"type": "record", "name": "x"}])
 def test_what_is_no_schema_is_refused(wrong):

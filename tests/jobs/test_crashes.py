@@ -1,0 +1,162 @@
+"""Jobs are killed at any moment; nothing is lost and nothing is there twice."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+
+import pytest
+
+from fink_like import simulator
+from fink_like.jobs import distribute, ingest, science
+from fink_like.spark import tables
+from fink_like.spark.checkpoint import Checkpoint
+
+ZTF, LSST = "ztf_20250101_programid1", "lsst-alerts-v11.0"
+
+
+class Crash(Exception):
+    """In place of a kill."""
+
+
+def fill(street, n, seed):
+    """Publish simulated packets of both surveys without cutouts; how many."""
+    produced = 0
+    for survey, name in (("ztf", ZTF), ("lsst", LSST)):
+        model = simulator.open_survey(street.project, survey)
+        values = [v for b in simulator.night(model, n, seed=seed, cutouts=False) for v in b.values]
+        produced += street.publish(street.topic(name), values)
+    return produced
+
+
+def crash_after(monkeypatch, module, name, times=1):
+    """The function does its work, and then the job dies, the first times that it is called."""
+    real, left = getattr(module, name), [times]
+
+    def dying(*given, **more):
+        done = real(*given, **more)
+        if left[0]:
+            left[0] -= 1
+            raise Crash(name)
+        return done
+
+    monkeypatch.setattr(module, name, dying)
+
+
+def run_and_crash(street, job):
+    """The query ends with our Crash, and says so."""
+    query = job.run(street.settings, street.spark, until_caught_up=True)
+    with pytest.raises(Exception, match="Crash"):
+        query.awaitTermination()
+
+
+@pytest.mark.parametrize("job", [ingest, science], ids=lambda job: job.JOB)
+def test_a_crash_between_the_tables_commit_and_the_checkpoints(street, monkeypatch, job):
+    produced = fill(street, 20, seed=1)
+    if job is science:
+        street.run(ingest)
+    crash_after(monkeypatch, tables, "append")
+    run_and_crash(street, job)
+    produced += fill(street, 5, seed=2)  # what arrives meanwhile is not the repeated batch's
+    street.run(*((ingest, science) if job is ingest else (science, ingest, science)))
+    street.check_exactly_once(produced)
+    assert {row.packet_status for row in street.rows("silver", "packet_status")} == {0}
+
+
+def test_a_crash_before_the_tables_commit(street, monkeypatch):
+    """The batch was planned and its inputs frozen; nothing was written."""
+    produced = fill(street, 20, seed=1)
+    crash_after(monkeypatch, Checkpoint, "freeze")
+    run_and_crash(street, ingest)
+    assert street.table("bronze").count() == 0
+    produced += fill(street, 5, seed=2)
+    street.run(ingest, science)
+    street.check_exactly_once(produced)
+
+
+def test_a_crash_between_sending_and_noting(street, monkeypatch):
+    """Substreams are at-least-once: the batch is sent again, and noted once."""
+    fill(street, 20, seed=1)
+    street.run(ingest, science)
+    crash_after(monkeypatch, distribute.kafka, "send")
+    run_and_crash(street, distribute)
+    first = len(street.received())
+    street.run(distribute)
+    noted = street.rows("deliveries", "topic", "survey", "diaSourceId", "revision", "outcome")
+    assert first and len(street.received()) == 2 * first
+    assert len(noted) == len(set(noted)) == first
+    keys = {(t, h["survey"], h["alert_id"], h["revision"]) for t, h, *_ in street.received()}
+    assert len(keys) == first  # so that a reader can tell
+
+
+def test_a_crash_after_noting_sends_nothing_twice(street, monkeypatch):
+    fill(street, 20, seed=1)
+    street.run(ingest, science)
+    crash_after(monkeypatch, tables, "append")
+    run_and_crash(street, distribute)
+    first = len(street.received())
+    street.run(distribute)
+    assert first and len(street.received()) == first == street.table("deliveries").count()
+
+
+ONE_JOB = """
+    import importlib, sys
+    from fink_like import config, jars, java
+    from fink_like.spark import session
+    root, data, servers, name = sys.argv[1:]
+    java.use(java.find_java())
+    settings = config.load(root, environment={}, data=data,
+                           **{"kafka.servers": servers, "jobs.ingest_messages": 60,
+                              "spark.driver_memory": "700m"})
+    spark = session.build(settings, name, jars.paths("spark"))
+    print("started", flush=True)
+    job = importlib.import_module(f"fink_like.jobs.{name}")
+    job.run(settings, spark, until_caught_up=True).awaitTermination()
+    print("done", flush=True)
+"""
+
+
+def launch(street, job):
+    """A job in a process group of its own, as bin/ingest.py is on a cluster."""
+    settings = street.settings
+    command = [sys.executable, "-c", textwrap.dedent(ONE_JOB), settings.root, settings.data,
+               settings.kafka.servers, job.JOB]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+                            start_new_session=True)
+
+
+def kill_at(street, job, seconds):
+    """Kill -9 the job's whole group, that many seconds after its session is up."""
+    process = launch(street, job)
+    try:
+        assert process.stdout.readline().strip() == "started"
+        time.sleep(seconds)
+        ended = process.poll() is not None
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    return ended
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("job", [ingest, science, distribute], ids=lambda job: job.JOB)
+def test_killed_at_any_moment(street, job):
+    """Five kills at random moments of the job's life, messages arriving all the while."""
+    moments = random.Random(f"kills of {job.JOB}")
+    produced = fill(street, 60, seed=1)
+    before = {ingest: [], science: [ingest], distribute: [ingest, science]}[job]
+    if before:
+        street.run(*before)
+    for turn in range(5):
+        kill_at(street, job, moments.uniform(0.5, 12))
+        produced += fill(street, 10, seed=2 + turn)
+    street.spark._jvm.org.apache.spark.sql.delta.DeltaLog.clearCache()
+    street.run(ingest, science, distribute)
+    street.check_exactly_once(produced)
+    noted = street.rows("deliveries", "topic", "survey", "diaSourceId", "revision")
+    sent = {(t, h["survey"].decode(), int(h["alert_id"]), int(h["revision"]))
+            for t, h, *_ in street.received()}
+    assert len(noted) == len(set(noted)) and {tuple(row) for row in noted} == sent
