@@ -51,7 +51,7 @@ class JobFiles:
         """Leave the marker that a running job looks at between batches."""
         self.files.create_dir(f"{self.root}/jobs/{job}", recursive=True)
         with self.files.open_output_stream(f"{self.root}/jobs/{job}/stop.json") as stream:
-            stream.write(b'{"stop": true}')
+            stream.write(json.dumps({"at": time.time()}).encode())
 
     def is_asked_to_stop(self, job):
         """Whether the marker is still there; the job removes it when it has stopped."""

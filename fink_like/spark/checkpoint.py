@@ -117,11 +117,18 @@ class Checkpoint:
 
     def ask_to_stop(self):
         """Leave the marker that a running job looks at between batches."""
-        self._job.write("stop.json", {"stop": True})
+        self._job.write("stop.json", {"at": time.time()})
 
-    def should_stop(self):
-        """Whether the marker is there."""
-        return self._job.exists("stop.json")
+    def should_stop(self, since=0.0):
+        """Whether the marker is there, and not of an earlier run.
+
+        Parameters
+        ----------
+        since : float
+            When this run began, seconds since 1970.
+        """
+        marker = self._job.read("stop.json")
+        return marker is not None and marker["at"] >= since
 
     def clear_stop(self):
         """Remove the marker."""
