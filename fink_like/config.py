@@ -17,6 +17,7 @@ import yaml
 from fink_like.errors import ConfigError
 
 PREFIX = "FINK_LIKE__"
+BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ class SparkSettings:
     master: str = "local[2,4]"  # two threads, a task may fail four times (local[2] allows none)
     driver_memory: str = "1500m"
     options: dict = field(default_factory=dict)  # any spark.* setting
+    quick_start: bool = False  # compile quickly instead of well: for runs of a few minutes
 
 
 @dataclass(frozen=True)
@@ -163,9 +165,11 @@ def _convert(kind, value, where):
     try:
         if kind is dict:
             return json.loads(value) if isinstance(value, str) else dict(value)
+        if kind is bool:
+            return value if isinstance(value, bool) else BOOLEANS[value.lower()]
         if kind is tuple:
             parts = value.split(",") if isinstance(value, str) else value
             return tuple(part.strip() for part in parts if part.strip())
         return kind(value)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
         raise ConfigError(f"{where}: {value!r} is not {kind.__name__}: {error}") from error

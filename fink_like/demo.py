@@ -50,7 +50,8 @@ def run(settings, keep=False):
         memory = stack.enter_context(PeakMemory())
         server = stack.enter_context(KafkaServer(folder / "kafka"))
         settings = config.load(settings.root, data=str(folder / "data"),
-                               **{"kafka.servers": server.servers})
+                               **{"kafka.servers": server.servers,
+                                  "spark.quick_start": True})
         show = stack.enter_context(Display(settings, night["topics"], f"Kafka at {server.servers}"))
         kafka.ensure_topics(settings, [t["topic"] for t in night["topics"].values()], partitions=2)
         spark = _spark(settings, stack)

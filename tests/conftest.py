@@ -57,7 +57,8 @@ def spark():
     from fink_like.spark import session
 
     java.use(java.find_java())
-    started = session.build(config.load(ROOT, environment={}), "tests", jars.paths("spark"))
+    quick = config.load(ROOT, environment={}, **{"spark.quick_start": True})
+    started = session.build(quick, "tests", jars.paths("spark"))
     yield started
     started.stop()
 
