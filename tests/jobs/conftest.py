@@ -78,8 +78,8 @@ class Street:
             producer.produce(topic, value, key=b"key", headers=[("origin", b"test")],
                              on_delivery=lambda e, m: acknowledged.append(m) if not e else None)
             producer.poll(0)
-        assert producer.flush(60) == 0
-        return len(acknowledged)
+        assert producer.flush(60) == 0 and len(acknowledged) == len(values)
+        return len(values)
 
     def run(self, *jobs):
         """Run jobs until each has caught up; all three if none is named. Their progress."""

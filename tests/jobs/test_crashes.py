@@ -53,7 +53,8 @@ def run_and_crash(street, job):
         query.awaitTermination()
 
 
-@pytest.mark.parametrize("job", [ingest, science], ids=lambda job: job.JOB)
+@pytest.mark.parametrize("job", [ingest, pytest.param(science, marks=pytest.mark.slow)],
+                         ids=lambda job: job.JOB)
 def test_a_crash_between_the_tables_commit_and_the_checkpoints(street, monkeypatch, job):
     produced = fill(street, 20, seed=1)
     if job is science:
@@ -77,6 +78,7 @@ def test_a_crash_before_the_tables_commit(street, monkeypatch):
     street.check_exactly_once(produced)
 
 
+@pytest.mark.slow
 def test_a_crash_between_sending_and_noting(street, monkeypatch):
     """Substreams are at-least-once: the batch is sent again, and noted once."""
     fill(street, 20, seed=1)
@@ -92,6 +94,7 @@ def test_a_crash_between_sending_and_noting(street, monkeypatch):
     assert len(keys) == first  # so that a reader can tell
 
 
+@pytest.mark.slow
 def test_a_crash_after_noting_sends_nothing_twice(street, monkeypatch):
     fill(street, 20, seed=1)
     street.run(ingest, science)

@@ -1,6 +1,7 @@
 """The whole street on simulated packets alone: what a stranger's clone can test."""
 
 import collections
+import dataclasses
 import io
 import json
 
@@ -92,11 +93,13 @@ def test_a_batch_is_a_bounded_number_of_messages(make_street):
     assert street.table("bronze").count() == produced
 
 
-def test_a_message_that_is_too_large_is_noted(make_street):
+def test_a_message_that_is_too_large_is_noted(street):
     """What does not fit into a Kafka message is not sent, and the deliveries say so."""
-    street = make_street(**{"kafka.max_message_bytes": 20000})
     values, _ = night(street.project, "ztf")
-    street.publish(street.topic(TOPICS["ztf"]), values)
+    produced = street.publish(street.topic(TOPICS["ztf"]), values)
+    small = dataclasses.replace(street.settings.kafka, max_message_bytes=20000)
+    street.settings = dataclasses.replace(street.settings, kafka=small)
     street.run()
+    street.check_exactly_once(produced)
     outcomes = {row.outcome for row in street.rows("deliveries", "outcome")}
     assert outcomes == {"too_large"} and street.received() == []
