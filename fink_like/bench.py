@@ -5,6 +5,7 @@ import contextlib
 import json
 import platform
 import shutil
+import statistics
 import sys
 import time
 from pathlib import Path
@@ -115,9 +116,9 @@ def _tell(rows, peak, given, folder):
 
 
 def _spread(rows, what, form):
-    values = sorted(row[what] for row in rows)
-    median = values[len(values) // 2]
-    return f"{form.format(median)} ({form.format(values[0])} to {form.format(values[-1])})"
+    values = [row[what] for row in rows]
+    figures = (statistics.median(values), min(values), max(values))
+    return "{} ({} to {})".format(*(form.format(figure) for figure in figures))
 
 
 if __name__ == "__main__":

@@ -98,7 +98,10 @@ def test_set_up_runs_before_the_rest_is_installed(path):
     assert ours(parsed(path)) <= SET_UP | {"errors", "config", "__version__"}
 
 
-@pytest.mark.parametrize("path", [p for p in FILES if floor(room(p)) < FLOORS["spark"]], ids=name_of)
+BELOW_SPARK = [p for p in FILES if floor(room(p)) < FLOORS["spark"]]
+
+
+@pytest.mark.parametrize("path", BELOW_SPARK, ids=name_of)
 def test_below_spark_there_is_no_spark_network_or_clock(path):
     packages = {name.split(".")[0] for name in imports(parsed(path))}
     assert not packages & SPEAKS_SPARK

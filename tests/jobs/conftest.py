@@ -108,7 +108,8 @@ class Street:
 
     def received(self):
         """Messages on the substreams: list of (topic, headers, key, value)."""
-        names = [n for n in kafka_tables.topics(self.settings) if n.startswith(f"fink_{self.prefix}")]
+        names = [name for name in kafka_tables.topics(self.settings)
+                 if name.startswith(f"fink_{self.prefix}")]
         found = []
         consumer = Consumer({"bootstrap.servers": self.settings.kafka.servers,
                              "group.id": uuid.uuid4().hex})

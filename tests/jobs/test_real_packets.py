@@ -81,7 +81,8 @@ def one_schema(messages, folder, n):
 
 def test_science_before_ingest_has_kept_a_schema(street, real_messages, monkeypatch):
     """Ingest died between bronze and its note of a new schema; science finds it in bronze."""
-    produced = street.publish(street.topic(ZTF), [m.value for m in real_messages if "/v1.8/" in m.file])
+    oldest = [m.value for m in real_messages if "/v1.8/" in m.file]
+    produced = street.publish(street.topic(ZTF), oldest)
     monkeypatch.setattr(ingest, "learn_schemas", lambda *given: None)
     street.run(ingest)
     street.run(science)
@@ -131,7 +132,7 @@ def close(found, wanted):
 
 
 def test_by_hand_of_the_two_more_surveys(fixtures, repository):
-    """psFlux 15915.374 at zero point 27.5; WNTR24awatr at 16.982494 mag, 120 s from JD ...531487."""
+    """psFlux 15915.374 at zero point 27.5; WNTR24awatr at 16.982494 mag, 120 s long."""
     surveys = load_all(repository / "tests" / "surveys_extra")
 
     def read(path, survey):

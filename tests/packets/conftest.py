@@ -1,4 +1,4 @@
-"""What tests of packets share: the surveys as declared, and a small schema that damage is fast on."""
+"""What tests of packets share: the surveys as declared, and a small schema."""
 
 from pathlib import Path
 

@@ -117,7 +117,8 @@ def test_a_frame_of_each_schema(version, fixtures, real_messages, surveys, books
                                                key=lambda p: p["midpointMjdTai"])]
         found = [f for f, k in zip(row["lc"]["psfFlux"], row["lc"]["kind"]) if k == "detection"]
         # A detection without a flux is no point of the light curve, unless it is the alert's own.
-        assert [f for f in found if f is not None] == [f for f in fluxes if f == f and f is not None]
+        there = [f for f in fluxes if f is not None and f == f]
+        assert [f for f in found if f is not None] == there
         forced = [p for p in record["prvDiaForcedSources"] or () if p["psfFlux"] == p["psfFlux"]]
         assert row["lc"]["kind"].count("forced") == len(forced)
 

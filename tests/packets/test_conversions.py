@@ -24,7 +24,8 @@ def value(spec, record, columns=None, numbers=(), texts=()):
 @pytest.mark.parametrize(("mag", "njy"), [
     (31.4, 1.0), (23.9, 1000.0), (20.0, 36307.805477), (8.9, 1e9 * 1.0), (16.4, 1e6)])
 def test_magnitudes_to_nanojansky(mag, njy):
-    assert value({"flux_of_mag": ["m", {"constant": 1}]}, {"m": mag}) == pytest.approx(njy, rel=1e-9)
+    found = value({"flux_of_mag": ["m", {"constant": 1}]}, {"m": mag})
+    assert found == pytest.approx(njy, rel=1e-9)
     assert value({"flux_of_mag": ["m", {"constant": -1}]}, {"m": mag}) == pytest.approx(-njy)
 
 
@@ -151,7 +152,8 @@ def test_text_ids_by_hand():
 
 
 @pytest.mark.parametrize("text", [None, "", "ZTF", "ZTF18aaaaaa", "ZTF18aaaaaaaa", "ZTF18aaaaaaA",
-                                  "ZTF1８aaaaaaa", "ztf18aaaaaaa", " ZTF18aaaaaaa", "ZTF18aaaaaaa\n",
+                                  "ZTF1８aaaaaaa", "ztf18aaaaaaa", " ZTF18aaaaaaa",
+                                  "ZTF18aaaaaaa\n",
                                   "ZTF18aaaaaaé", "ZTFaaaaaaa18"])
 def test_texts_of_another_form_have_no_number(text):
     assert text_id(text, "ZTF", 2, 7) == 0

@@ -130,12 +130,13 @@ def test_names_are_made_full():
         {"name": "kind", "type": {"type": "enum", "name": "deep.space.k", "symbols": ["X", "Y"]}},
         {"name": "hash", "type": {"type": "fixed", "name": "other.h", "size": 4}},
         {"name": "map", "type": {"type": "map", "values": "deep.space.b"}}]}
-    record = {"one": {"t": 5}, "two": {"t": 6}, "kind": "Y", "hash": b"abcd", "map": {"m": {"t": 7}}}
+    record = {"one": {"t": 5}, "two": {"t": 6}, "kind": "Y", "hash": b"abcd",
+              "map": {"m": {"t": 7}}}
     assert read(stripped, written(stripped, record)) == record
 
 
 def test_a_field_that_stands_twice_is_numbered():
-    """As in WINTER's packets; fastavro takes such a schema, Java does not, the bytes are the same."""
+    """As in WINTER's packets; fastavro takes such a schema, Java does not."""
     twice = {"type": "record", "name": "a", "fields": [{"name": "x", "type": "int"},
                                                        {"name": "x", "type": "string"}]}
     stripped = schemas.names_and_types(twice)

@@ -133,8 +133,8 @@ SPECS = [
     {"lookup": "n", "in": {1: "g", 2: "r"}}, "$twice", {"constant": "it's \\ here"},
     {"text_id": "t", "prefix": "ZTF", "digits": 2, "letters": 7}]
 NUMBERS = [None, float("nan"), 0.0, -0.0, 1.5, -3.25, 20.0, -999.0, -99999.0, 1e38, 25.0]
-TEXTS = [None, "x", "1", "null", "", "ZTF18aayhyhx", "ZTF18aayhyhx\n", "ZTF18aayhyh", "ZTF1_aayhyhx",
-         "ZTF99zzzzzzz", "ztf18aayhyhx"]
+TEXTS = [None, "x", "1", "null", "", "ZTF18aayhyhx", "ZTF18aayhyhx\n", "ZTF18aayhyh",
+         "ZTF1_aayhyhx", "ZTF99zzzzzzz", "ztf18aayhyhx"]
 JDS = [2457754.4999, 2457754.5, 2456109.5, 2454832.5, 2460000.123, 2451179.5, None]
 
 
