@@ -77,8 +77,7 @@ def _one_after_the_other(jobs, settings, spark):
 def _catch_up(job, settings, spark):
     """Run a job until it has caught up; 1 if it could not.
 
-    Spark's failures are tried again: after a kill between the table's commit and the
-    checkpoint's, 4.1.1 fails once in the Kafka source's metrics (SPARK-55271).
+    Spark's failures are tried again: a server that was away for a moment, a worker that died.
     """
     for again in reversed(range(TRIES)):
         try:

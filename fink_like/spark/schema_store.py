@@ -26,6 +26,11 @@ class SchemaStore:
                          for name in surveys}
         self._known = {name: schemas.SchemaBook(settings.schemas / name).known
                        for name in surveys}
+        # The project's own files, also those for writing only: a strange first packet must not
+        # decide what type a field has.
+        self._anchors = {name: [schemas.load_notation(path) for path in
+                                sorted((settings.schemas / name).glob("*.yaml"))]
+                         for name in surveys}
         self._wanted = {name: normalise.wanted_paths(survey, stamps=True)
                         for name, survey in surveys.items()}
         self._jvm_parser = spark._jvm.org.apache.avro.Schema
@@ -65,7 +70,8 @@ class SchemaStore:
         survey : str
         schema : PacketSchema
         """
-        every = [*(known.avro for known in self._known[survey].values()), schema.avro]
+        every = [*self._anchors[survey], *(k.avro for k in self._known[survey].values()),
+                 schema.avro]
         try:
             self._jvm_parser.Parser().parse(schemas.text(schema.avro))
             projection.leaf_types(every, self._wanted[survey])

@@ -1,4 +1,4 @@
-"""What may not leave does not; what only a registry knows is asked for once, and waits if it must."""
+"""What may not leave does not; what only a registry knows is asked for once, or waits."""
 
 import copy
 import http.server
