@@ -42,8 +42,14 @@ def name_survey(surveys):
     return column
 
 
+HEAD_BYTES = 64  # of a message; they tell container headers apart but for a rare few
+
+
 def take_apart(frame, surveys, known):
-    """Add schema_key, datum and sync of messages in a known form, null for the others.
+    """Add bytes (of the value), schema_key, datum and sync; null for messages of unknown form.
+
+    Spark copies the whole value each time an expression looks at it, so what needs few bytes looks
+    at ``head``, ``block`` and ``tail``.
 
     Parameters
     ----------
@@ -59,25 +65,32 @@ def take_apart(frame, surveys, known):
         find = _container_header if survey.wire == wire.CONTAINER else _frame_id
         named = F.when(F.col("survey") == survey.name, find(known[survey.name])).otherwise(named)
     framed = ", ".join(f"'{s.name}'" for s in surveys.values() if s.wire == wire.FRAMED) or "NULL"
-    return (frame.select("*", named.alias("named"))
-            .selectExpr("* EXCEPT (named)", "named.schema_key AS named_key", "named.start AS start",
-                        f"survey IN ({framed}) AS framed")
-            .selectExpr("*", f"length(value) - start - {2 * wire.SYNC_BYTES + 1} AS rest")
+    pieces = (f"substring(value, 1, {HEAD_BYTES}) AS head", "coalesce(length(value), 0) AS bytes",
+              f"survey IN ({framed}) AS framed")
+    block = f"substring(value, start + 1, {wire.SYNC_BYTES + 1 + MOST_DIGITS})"
+    tail = f"substring(value, bytes - {wire.SYNC_BYTES - 1}, {wire.SYNC_BYTES})"
+    first = f"start + {wire.SYNC_BYTES + 2} + digits"
+    return (frame.selectExpr("*", *pieces).select("*", named.alias("named"))
+            .selectExpr("* EXCEPT (named)", "named.schema_key AS named_key", "named.start AS start")
+            .selectExpr("*", f"bytes - start - {2 * wire.SYNC_BYTES + 1} AS rest",
+                        f"CASE WHEN NOT framed THEN {block} END AS block",
+                        f"CASE WHEN NOT framed THEN {tail} END AS tail")
             .selectExpr("*", "CASE WHEN rest <= 64 THEN 1 WHEN rest <= 8193 THEN 2 "
                              "WHEN rest <= 1048578 THEN 3 ELSE 4 END AS digits")
             .selectExpr("*", f"CASE WHEN framed OR ({_block_fits()}) THEN named_key END "
                              "AS schema_key")
-            .selectExpr("* EXCEPT (named_key, start, rest, digits, framed)",
-                        f"CASE WHEN framed THEN substring(value, {wire.FRAME_BYTES + 1}) "
-                        f"ELSE substring(value, {BLOCK} + digits, rest - digits) END AS datum",
-                        f"CASE WHEN NOT framed THEN substring(value, start + 1, "
-                        f"{wire.SYNC_BYTES}) END AS sync"))
+            .selectExpr("* EXCEPT (head, named_key, start, rest, block, tail, digits, framed)",
+                        "CASE WHEN schema_key IS NULL THEN NULL "
+                        f"WHEN framed THEN substring(value, {wire.FRAME_BYTES + 1}) "
+                        f"ELSE substring(value, {first}, rest - digits) END AS datum",
+                        f"CASE WHEN NOT framed THEN substring(block, 1, {wire.SYNC_BYTES}) END "
+                        "AS sync"))
 
 
 def _frame_id(known):
     ids = ", ".join(f"'{schema.key}'" for schema in known) or "NULL"
-    number = "string(conv(hex(substring(value, 2, 4)), 16, 10))"
-    is_frame = f"hex(substring(value, 1, 1)) = '00' AND length(value) > {wire.FRAME_BYTES}"
+    number = "string(conv(hex(substring(head, 2, 4)), 16, 10))"
+    is_frame = f"hex(substring(head, 1, 1)) = '00' AND bytes > {wire.FRAME_BYTES}"
     parts = f"named_struct('schema_key', {number}, 'start', {wire.FRAME_BYTES})"
     return F.expr(f"CASE WHEN {is_frame} AND {number} IN ({ids}) THEN {parts} END")
 
@@ -86,36 +99,36 @@ def _container_header(known):
     column = F.lit(None).cast("struct<schema_key:string,start:int>")
     for schema in known:
         if schema.header and schema.codec == "null":
+            head = F.startswith(F.col("head"), F.lit(bytearray(schema.header[:HEAD_BYTES])))
             starts = F.startswith(F.col("value"), F.lit(bytearray(schema.header)))
             found = F.struct(F.lit(schema.key).alias("schema_key"),
                              F.lit(len(schema.header)).alias("start"))
-            column = F.when(starts, found).otherwise(column)
+            column = F.when(head & starts, found).otherwise(column)
     return column
 
 
-BLOCK = f"start + {wire.SYNC_BYTES + 2}"
-"""SQL: where a container's block size stands, counted from 1: header, sync, one byte of count."""
+MOST_DIGITS = 4
+"""Bytes of the largest block size that the fast lane reads: 134 MB."""
 
 
 def _block_fits():
     """SQL: behind the header there is one block of one record, and the sync marker again.
 
-    The block's size is a varint whose number of digits follows from the message's length; only
-    the shortest form is taken, so that the message can be put together again byte for byte.
+    ``block`` is the sync marker, the count and the size. The size is a varint whose number of
+    digits follows from the message's length; only the shortest form is taken, so that the message
+    can be put together again byte for byte.
     """
     z = "shiftleft(rest - digits, 1)"
-    low = [f"(shiftright({z}, {7 * i}) & 127)" for i in range(4)]
+    low = [f"(shiftright({z}, {7 * i}) & 127)" for i in range(MOST_DIGITS)]
     varint = (f"CASE digits WHEN 1 THEN {low[0]} "
               f"WHEN 2 THEN shiftleft({low[0]} | 128, 8) | {low[1]} "
               f"WHEN 3 THEN shiftleft({low[0]} | 128, 16) | shiftleft({low[1]} | 128, 8) "
               f"| {low[2]} "
               f"ELSE shiftleft(bigint({low[0]} | 128), 24) | shiftleft({low[1]} | 128, 16) "
               f"| shiftleft({low[2]} | 128, 8) | {low[3]} END")
-    found = f"bigint(conv(hex(substring(value, {BLOCK}, digits)), 16, 10))"
-    sync = f"substring(value, start + 1, {wire.SYNC_BYTES})"
-    last = f"substring(value, length(value) - {wire.SYNC_BYTES - 1}, {wire.SYNC_BYTES})"
-    return (f"rest > digits AND hex(substring(value, {BLOCK} - 1, 1)) = '02' "
-            f"AND {found} = ({varint}) AND {last} = {sync}")
+    found = f"bigint(conv(hex(substring(block, {wire.SYNC_BYTES + 2}, digits)), 16, 10))"
+    return (f"rest > digits AND hex(substring(block, {wire.SYNC_BYTES + 1}, 1)) = '02' "
+            f"AND {found} = ({varint}) AND tail = substring(block, 1, {wire.SYNC_BYTES})")
 
 
 class Decoder:

@@ -39,12 +39,11 @@ def rows(frame, settings, surveys, known, batch_id):
     read_slowly = slow_lane(surveys, known, settings.registry)
     messages = take_apart(frame.withColumn("survey", name_survey(surveys)), surveys, known)
     fast = decoder.decode(messages).select("*", F.expr(_fast_keys(decoder)).alias("fast"))
-    failed = "fast IS NULL AND survey IS NOT NULL AND length(value) > 0"
+    failed = "fast IS NULL AND survey IS NOT NULL AND bytes > 0"
     parted = fast.select(
         "survey", "topic", "partition", "offset", "timestamp", "key", "headers",
-        "schema_key", "datum", "sync", "fast",
+        "schema_key", "datum", "sync", "fast", "bytes",
         F.expr("CASE WHEN fast IS NULL THEN value END").alias("value"),
-        F.expr("coalesce(length(value), 0)").alias("bytes"),
         F.expr(f"CASE WHEN {failed} THEN value END").alias("unread"))
     read = parted.select("*", read_slowly("unread", "survey").alias("slow"))
     return _finish(read, surveys, batch_id)
