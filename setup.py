@@ -35,7 +35,7 @@ setup(
         "cramjam>=2.8",
     ],
     extras_require={
-        "test": ["pytest>=8", "hypothesis>=6", "nbclient>=0.10", "ipykernel>=6",
+        "test": ["pytest>=8", "hypothesis>=6", "scipy>=1.11", "nbclient>=0.10", "ipykernel>=6",
                  "kubernetes-validate==1.37.0"],
     },
     entry_points={"console_scripts": ["fink-like = fink_like.cli:main"]},
