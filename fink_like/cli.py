@@ -56,17 +56,10 @@ def _settings(given, **more):
     flags = {"data": getattr(given, "data", None),
              "kafka.servers": getattr(given, "servers", None), **more}
     settings = config.load(**flags)
-    if not getattr(given, "servers", None):
-        return _with_local_server(settings)
-    return settings
-
-
-def _with_local_server(settings):
-    """Use the server that `kafka start` started here, unless another one is configured."""
-    if settings.kafka.servers == config.KafkaSettings.servers:
+    if settings.kafka.servers == config.KafkaSettings.servers:  # none is configured
         running = _server(settings).status()
-        if running:
-            return config.load(data=settings.data, **{"kafka.servers": running.servers})
+        if running:  # the one that `kafka start` started here
+            return config.load(**{**flags, "kafka.servers": running.servers})
     return settings
 
 
@@ -107,7 +100,7 @@ def simulate(given):
     from fink_like.simulator import publish as out
     settings = _settings(given)
     model = simulator.open_survey(Path(settings.root), given.survey)
-    faults = {name: float(rate) for name, _, rate in (f.partition("=") for f in given.fault)}
+    faults = dict(map(_fault, given.fault))
     batches = simulator.night(model, given.alerts, seed=given.seed, nights=given.nights,
                               start_mjd=given.start_mjd, faults=faults,
                               cutouts=not given.no_cutouts)
@@ -124,14 +117,22 @@ def simulate(given):
     return _finish(summary, given.topic)
 
 
+def _fault(text):
+    kind, _, share = text.partition("=")
+    try:
+        return kind, float(share)
+    except ValueError:
+        raise ConfigError(f"--fault {text}: write KIND=SHARE, such as truncated=0.01") from None
+
+
 def publish(given):
     """Publish packets from files or folders to a Kafka topic, byte for byte."""
     from fink_like import publish as door
     settings = _settings(given)
     _need_topic(settings, given.topic)
     files = door.files_of(given.files)
-    summary = door.publish(files, settings.kafka.servers, given.topic, given.rate,
-                           _progress(len(files)))
+    kafka_options = {**settings.kafka.options, "bootstrap.servers": settings.kafka.servers}
+    summary = door.publish(files, kafka_options, given.topic, given.rate, _progress(len(files)))
     return _finish(summary, given.topic)
 
 
@@ -207,7 +208,8 @@ def listen(given):
     """Print the alerts of substream topics as they come, decoded."""
     from fink_like import client
     settings = _settings(given)
-    with client.Subscriber(settings.kafka.out_servers or settings.kafka.servers, given.topics,
+    servers = settings.kafka.out_servers or settings.kafka.servers
+    with client.Subscriber({**settings.kafka.options, "bootstrap.servers": servers}, given.topics,
                            given.group, state=given.state, start=given.start) as alerts:
         for alert in alerts.alerts(limit=given.limit, timeout=given.timeout):
             print(client.describe(alert), flush=True)
@@ -223,6 +225,7 @@ def status(given):
         print(f"{job:<11}" + ("no sign of life yet" if age is None else f"alive {age:.0f} s ago"))
     if given.job:
         return int(ages[given.job] is None or ages[given.job] > given.max_age)
+    print("in the last 200 batches of each job:")
     _print_totals(settings)
 
 

@@ -57,7 +57,7 @@ EXAMPLES = {
     "kafka": "fink-like kafka start --port 9092",
     "simulate": "fink-like simulate --survey ztf --alerts 5000 --topic ztf_20260311_programid1 "
                 "--truth truth.parquet --fault truncated=0.01",
-    "publish": "fink-like publish ../shared/data/ztf/wire --topic ztf_20231018_programid1",
+    "publish": "fink-like publish packets/ --topic ztf_20231018_programid1",
     "run": "fink-like run --until-caught-up",
     "ingest": "fink-like ingest --data /data/broker --servers kafka1:9092",
     "science": "fink-like science --data /data/broker",

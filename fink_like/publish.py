@@ -27,13 +27,15 @@ def files_of(paths):
     return found
 
 
-def publish(files, servers, topic, rate=None, progress=None):
+def publish(files, kafka, topic, rate=None, progress=None):
     """Publish each file as one message and wait for the acknowledgements.
 
     Parameters
     ----------
     files : list of Path
-    servers, topic : str
+    kafka : dict
+        Client options, ``bootstrap.servers`` among them.
+    topic : str
     rate : float, optional
         Messages a second; as fast as possible if not given.
     progress : callable, optional
@@ -43,7 +45,7 @@ def publish(files, servers, topic, rate=None, progress=None):
     -------
     Summary
     """
-    producer, summary = Producer({**PRODUCER, "bootstrap.servers": servers}), Summary()
+    producer, summary = Producer({**PRODUCER, **kafka}), Summary()
     began = time.monotonic()
 
     def count(error, message):

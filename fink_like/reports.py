@@ -32,26 +32,30 @@ class JobFiles:
         list of dict
             ``batch``, ``at`` (seconds since 1970), and the job's own counts.
         """
+        read = (self._read(f"{self.root}/jobs/{job}/reports/{name}") for name in self._names(job))
+        return sorted((content for content in read if content is not None),
+                      key=lambda report: report["batch"])
+
+    def _names(self, job):
         folder = fs.FileSelector(f"{self.root}/jobs/{job}/reports", allow_not_found=True)
-        found = []
-        for entry in self.files.get_file_info(folder):
-            if entry.base_name.endswith(".json") and not entry.base_name.startswith("."):
-                content = self._read(entry.path)
-                if content is not None:
-                    found.append(content)
-        return sorted(found, key=lambda report: report["batch"])
+        names = (entry.base_name for entry in self.files.get_file_info(folder))
+        return [name for name in names if name.endswith(".json") and not name.startswith(".")]
 
     def age(self, job):
         """Seconds since a job ended a batch, or found that there was none; None: never."""
-        alive = self._read(f"{self.root}/jobs/{job}/alive.json")
-        signs = [*self.reports(job), *([alive] if alive else [])]
-        return time.time() - max(sign["at"] for sign in signs) if signs else None
+        folder = f"{self.root}/jobs/{job}"
+        newest = sorted(self._names(job), key=lambda name: int(name.removesuffix(".json")))[-1:]
+        signs = [self._read(path) for path in
+                 (f"{folder}/alive.json", *(f"{folder}/reports/{name}" for name in newest))]
+        return time.time() - max((s["at"] for s in signs if s), default=0) if any(signs) else None
 
     def ask_to_stop(self, job):
         """Leave the marker that a running job looks at between batches."""
-        self.files.create_dir(f"{self.root}/jobs/{job}", recursive=True)
-        with self.files.open_output_stream(f"{self.root}/jobs/{job}/stop.json") as stream:
+        folder = f"{self.root}/jobs/{job}"
+        self.files.create_dir(folder, recursive=True)
+        with self.files.open_output_stream(f"{folder}/.stop.json.part") as stream:
             stream.write(json.dumps({"at": time.time()}).encode())
+        self.files.move(f"{folder}/.stop.json.part", f"{folder}/stop.json")  # all of it, or none
 
     def is_asked_to_stop(self, job):
         """Whether the marker is still there; the job removes it when it has stopped."""
@@ -68,7 +72,7 @@ class JobFiles:
 
 
 def totals(files):
-    """Sums over the kept batches of all jobs.
+    """Sums over the last batches (some 200) of all jobs.
 
     Parameters
     ----------

@@ -83,7 +83,7 @@ DEAD_LETTER_REASONS = {
     "unknown_codec": "the container is compressed in a way that cannot be read here",
     "schema_invalid": "the schema inside the container is not valid Avro",
     "unknown_schema": "no schema of this id in the folder, the cache or the registry",
-    "schema_unreachable": "the schema registry did not answer; the row waits and is tried again",
+    "schema_unreachable": "the schema registry did not answer; the row is kept, and waits",
     "undecodable": "the bytes do not follow their schema",
     "surplus_bytes": "bytes are left over behind the record",
     "keys_missing": "decoded, but without the alert id that every row needs",

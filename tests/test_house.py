@@ -36,7 +36,6 @@ ALLOWED_NAMES = {
 PURE_MAY_IMPORT = {
     # A filter's expiry is a date: the type, never the clock.
     "filters": {"datetime"},
-    "kit": {"time"},  # profiles modules; the wall clock stays out of results
 }
 
 

@@ -13,7 +13,7 @@ import yaml
 from fink_like.errors import ConfigError
 from fink_like.filters.language import nearest
 
-PAYLOADS = ("ids", "light_curve", "full")
+PAYLOADS = ("full",)  # what distribute can write: the whole packet and our columns
 PROFILES = ("fink-live",)  # message forms that distribute can write
 MAX_FILE = 100_000  # bytes
 NAME = re.compile(r"[a-z][a-z0-9_]{2,59}")

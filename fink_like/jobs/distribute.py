@@ -37,6 +37,8 @@ def run(settings, spark, until_caught_up=False):
             return
         routes = checkpoint.freeze(batch_id, {"routes": filters.routes()})["routes"]
         kafka.ensure_topics(settings, [r["topic"] for r in routes])
+        partitions = kafka.topics(settings, kafka.out_servers(settings))
+        routes = [{**route, "partitions": partitions[route["topic"]]} for route in routes]
         matched = substreams.route(alerts, routes, specs).persist()
         sent = messages(matched, settings, spark, store, specs).persist()
         kafka.send(sent.where("outcome = 'sent'"), settings)
@@ -63,8 +65,7 @@ def messages(matched, settings, spark, store, specs):
     store.refresh()
     bronze = tables.read(spark, settings.path(tables.BRONZE_TABLE))
     found = substreams.with_packets(matched, bronze)
-    made = substreams.messages(found, store.pick(store.keys()), specs,
-                               settings.kafka.substream_partitions)
+    made = substreams.messages(found, store.pick(store.keys()), specs)
     fits = substreams.fits(settings.kafka.max_message_bytes)
     return made.selectExpr("*", "CASE WHEN key IS NULL THEN 'no_schema' "
                            f"WHEN {fits} THEN 'sent' ELSE 'too_large' END AS outcome")

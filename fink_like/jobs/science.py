@@ -1,5 +1,7 @@
 """Science: every readable row of bronze becomes one row of silver, scored by the live modules."""
 
+from pyspark.sql import functions as F
+
 from fink_like.jobs.ingest import learn_schemas
 from fink_like.kit import registry
 from fink_like.packets import survey as survey_declarations
@@ -48,8 +50,11 @@ def schemas_in(rows, spark, bronze, store, registry_url):
     """
     found = rows.select("survey", "schema_key").distinct().collect()
     store.refresh()
-    if any(key not in store.keys()[survey] for survey, key in found):
-        learn_schemas(tables.read(spark, bronze).where("lane = 'slow'"), store, registry_url)
+    unknown = [key for survey, key in found
+               if key not in store.keys()[survey] and key not in store.refused[survey]]
+    if unknown:
+        slow = tables.read(spark, bronze).where("lane = 'slow'")
+        learn_schemas(slow.where(F.col("schema_key").isin(unknown)), store, registry_url)
     keys = {}
     for survey, key in found:
         keys.setdefault(survey, []).append(key)

@@ -44,7 +44,8 @@ def supervise(jobs, settings, spark, until_caught_up=False, watch=None):
     settings : Settings
     spark : SparkSession
     until_caught_up : bool
-        Run them one after the other, each until it has read what was there at its start.
+        Run them one after the other, each until it has read what was there at its start; one
+        that cannot keeps those behind it from starting.
     watch : callable, optional
         Called without arguments between looks; true asks all jobs to stop.
 

@@ -35,7 +35,7 @@ class PacketSchema:
     Parameters
     ----------
     key : str
-        What a packet carries to name it, see `fink_like.packets.wire.schema_key`.
+        What a packet carries to name it, see `fink_like.packets.wire.header_key`.
     avro : dict
         The Avro schema, names and types only.
     header : bytes, optional

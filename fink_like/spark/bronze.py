@@ -36,7 +36,7 @@ def rows(frame, settings, surveys, known, batch_id):
     """
     frame.sparkSession.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", QUEUE_ROWS)
     decoder = Decoder(surveys, known, keys_only)
-    read_slowly = slow_lane(surveys, known, settings.registry)
+    read_slowly = slow_lane(surveys, known, settings.registry, batch_id)
     messages = take_apart(frame.withColumn("survey", name_survey(surveys)), surveys, known)
     fast = decoder.decode(messages).select("*", F.expr(_fast_keys(decoder)).alias("fast"))
     failed = "fast IS NULL AND survey IS NOT NULL AND bytes > 0"

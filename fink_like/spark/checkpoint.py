@@ -14,6 +14,7 @@ from fink_like.spark.control import ControlFolder
 from fink_like.spark.tables import last_batch, last_note
 
 KEPT_BATCHES = 200
+PRUNE_EVERY = 20
 
 
 class Checkpoint:
@@ -78,9 +79,7 @@ class Checkpoint:
 
     def freeze(self, batch_id, inputs):
         """Fix a batch's inputs before its first attempt; a repeated batch gets the first ones."""
-        if batch_id % KEPT_BATCHES == 0:
-            for folder in (self._batches, self._reports):
-                _prune(folder, batch_id - KEPT_BATCHES)
+        _prune(self._batches, batch_id)
         return self._batches.freeze(f"{batch_id}.json", inputs)
 
     def note(self, batch_id, **more):
@@ -90,6 +89,7 @@ class Checkpoint:
     def report(self, batch_id, **counts):
         """Leave what a batch did, for `fink-like status`; a repeated batch replaces its own."""
         self._reports.write(f"{batch_id}.json", {"batch": batch_id, "at": time.time(), **counts})
+        _prune(self._reports, batch_id)
 
     def beat(self):
         """Leave a sign of life, also when there is nothing to do."""
@@ -155,7 +155,9 @@ class Checkpoint:
         self._job.delete("stop.json")
 
 
-def _prune(folder, oldest):
-    for name in folder.names():
-        if int(name.removesuffix(".json")) < oldest:
-            folder.delete(name)
+def _prune(folder, batch_id):
+    """Delete the files of old batches, now and then."""
+    if batch_id % PRUNE_EVERY == 0:
+        for name in folder.names():
+            if int(name.removesuffix(".json")) < batch_id - KEPT_BATCHES:
+                folder.delete(name)

@@ -8,6 +8,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from fink_like.errors import ConfigError, SetupError
 
 ANSWER_S = 20
+SERVERS_DEFAULT = -1  # number of copies: what the server is set to
 
 
 def stream(spark, settings, surveys):
@@ -67,6 +68,9 @@ def java_options(options):
         A user name with a mechanism that takes none.
     """
     given = dict(options)
+    if "sasl.jaas.config" in given:
+        raise ConfigError("kafka.options: sasl.jaas.config is Java's; give sasl.username and "
+                          "sasl.password, both clients take them")
     user, password = given.pop("sasl.username", None), given.pop("sasl.password", "")
     authority = given.pop("ssl.ca.location", None)
     mechanism = given.pop("sasl.mechanisms", given.get("sasl.mechanism"))
@@ -143,7 +147,8 @@ def ensure_topics(settings, names, partitions=None, servers=None):
     config = {"max.message.bytes": str(settings.kafka.max_message_bytes),
               "retention.ms": str(settings.kafka.retention_hours * 3600 * 1000),
               "cleanup.policy": "delete"}
-    wanted = [NewTopic(name, partitions or settings.kafka.substream_partitions, 1, config=config)
+    wanted = [NewTopic(name, partitions or settings.kafka.substream_partitions, SERVERS_DEFAULT,
+                       config=config)
               for name in missing]
     client = admin(settings, servers)
     for name, future in (client.create_topics(wanted) if wanted else {}).items():

@@ -33,6 +33,7 @@ class SchemaStore:
                          for name in surveys}
         self._wanted = {name: normalise.wanted_paths(survey, stamps=True)
                         for name, survey in surveys.items()}
+        self.refused = {name: set() for name in surveys}
         self._jvm_parser = spark._jvm.org.apache.avro.Schema
         self.refresh()
 
@@ -60,7 +61,7 @@ class SchemaStore:
                 for name, known in self._known.items()}
 
     def add(self, survey, schema):
-        """Keep a schema; false if the fast lane cannot use it (its packets stay in the slow one).
+        """Keep a schema; false if the JVM cannot use it: its packets are in silver by keys only.
 
         Java's Avro must be able to parse it, and its fields must be of types that go together
         with those of the schemas already here: one reader schema serves all.
@@ -76,8 +77,9 @@ class SchemaStore:
             self._jvm_parser.Parser().parse(schemas.text(schema.avro))
             projection.leaf_types(every, self._wanted[survey])
         except (Py4JJavaError, SchemaError) as error:
-            print(f"packets of schema {schema.key} stay in the slow lane: {error}"[:500],
-                  file=sys.stderr, flush=True)
+            print(f"packets of schema {schema.key} are kept in bronze, but not decoded further: "
+                  f"{error}"[:500], file=sys.stderr, flush=True)
+            self.refused[survey].add(schema.key)
             return False
         self._folders[survey].freeze(f"{schema.key}.json", {
             "key": schema.key, "avro": schema.avro, "codec": schema.codec,

@@ -18,6 +18,7 @@ from fink_like.spark.tables import ddl
 from fink_like.vocabulary import KEYS, Field
 
 REGISTRY_TIMEOUT_S = 10
+BOOKS = {}  # of a Python worker, for the batch in hand
 
 RESULT = (
     Field("schema_key", "string"), Field("header", "binary"), Field("datum", "binary"),
@@ -29,7 +30,7 @@ ARROW = {"string": pa.string(), "binary": pa.binary(), "boolean": pa.bool_(),
 KEYS_ROW = pa.struct([(f.name, ARROW[f.type]) for f in KEYS])
 
 
-def slow_lane(surveys, known, registry):
+def slow_lane(surveys, known, registry, batch_id):
     """The UDF (value or null, survey) -> struct of `RESULT`; null in, null out.
 
     Parameters
@@ -40,6 +41,8 @@ def slow_lane(surveys, known, registry):
         Survey name -> list of PacketSchema.
     registry : str
         URL, or empty.
+    batch_id : int
+        A registry that does not answer is asked once an id, batch and worker.
     """
     result = pa.struct([(f.name, ARROW[f.type]) for f in RESULT])
     fetch = registry_fetch(registry) if registry else None
@@ -48,7 +51,10 @@ def slow_lane(surveys, known, registry):
     def read_slowly(values: pa.Array, names: pa.Array) -> pa.Array:
         if values.null_count == len(values):
             return pa.nulls(len(values), result)
-        books = {name: schemas.SchemaBook(None, known[name], fetch) for name in surveys}
+        if batch_id not in BOOKS:
+            BOOKS.clear()
+            BOOKS[batch_id] = {n: schemas.SchemaBook(None, known[n], fetch) for n in surveys}
+        books = BOOKS[batch_id]
         rows = [None if value is None else read_one(value, surveys[name], books[name])
                 for value, name in zip(values.to_pylist(), names.to_pylist())]
         return pa.array(rows, result)

@@ -39,15 +39,16 @@ def route(frame, routes, specs):
     frame : DataFrame
         Silver.
     routes : list of dict
-        ``filter``, ``topic``, ``sql``.
+        ``filter``, ``topic``, ``sql``, and ``partitions`` of the topic.
     specs : list of ModuleSpec
         Whose results are sent; columns that are not are not read.
     """
     passed = ", ".join(f"CASE WHEN {r['sql']} THEN named_struct('filter', '{r['filter']}', "
-                       f"'topic', '{r['topic']}') END" for r in routes)
+                       f"'topic', '{r['topic']}', 'partitions', {r['partitions']}) END"
+                       for r in routes)
     return (frame.selectExpr("*", f"explode(filter(array({passed}), r -> r IS NOT NULL)) AS route")
             .selectExpr(*NEEDED, *(spec.name for spec in specs), "route.filter AS filter",
-                        "route.topic AS to_topic"))
+                        "route.topic AS to_topic", "route.partitions AS partitions"))
 
 
 def with_packets(matched, bronze):
@@ -73,7 +74,7 @@ def with_packets(matched, bronze):
     return packets.join(F.broadcast(alerts), on)
 
 
-def messages(found, known, specs, partitions):
+def messages(found, known, specs):
     """Kafka rows in the fink-live profile: bare Avro value, the schema's JSON as key.
 
     The partition is set by the object's id: the same key everywhere would put everything into
@@ -86,7 +87,6 @@ def messages(found, known, specs, partitions):
     known : dict
         Survey name -> list of PacketSchema.
     specs : list of ModuleSpec
-    partitions : int
 
     Returns
     -------
@@ -107,8 +107,8 @@ def messages(found, known, specs, partitions):
             .withColumn("key", _key(known, columns))
             .selectExpr("night", "survey", "diaSourceId", "revision", "filter",
                         "broker.kafka_time AS kafka_time", "midpointMjdTai", f"{thing} AS thing",
-                        "to_topic AS topic", "key", "value", f"array({headers}) AS headers")
-            .selectExpr("*", f"int(pmod(xxhash64(thing), {partitions})) AS partition"))
+                        "to_topic AS topic", "key", "value", f"array({headers}) AS headers",
+                        f"int(pmod(xxhash64({thing}), partitions)) AS partition"))
     return sent.repartition("topic", "partition").sortWithinPartitions("thing", "midpointMjdTai")
 
 

@@ -25,7 +25,7 @@ says: Bright ones.
 where: |
   psfFlux > 1000
   and band = 'g'
-payload: ids
+payload: full
 quota: 20 MB/night
 expires: 2027-12-31
 examples:
@@ -44,7 +44,7 @@ def test_a_good_file(tmp_path):
     (spec,), problems = loaded(tmp_path, {"bright.yaml": GOOD})
     assert not problems
     assert (spec.name, spec.owner, spec.says) == ("bright", "somebody", "Bright ones.")
-    assert (spec.payload, spec.profile, spec.quota) == ("ids", "fink-live", 20_000_000)
+    assert (spec.payload, spec.profile, spec.quota) == ("full", "fink-live", 20_000_000)
     assert spec.topics("lsst") == "fink_bright_lsst" and spec.off == ""
     assert [(r.topic, r.survey) for r in spec.routes] == [
         ("fink_bright_ztf", "ztf"), ("fink_bright_lsst", "lsst")]
@@ -78,11 +78,11 @@ def test_what_is_not_public_leaves_by_no_route(tmp_path):
     ("psfFlux > 1000", "psfFlx > 1000", 7, "no column `psfFlx`, did you mean `psfFlux`?"),
     ("band = 'g'", "band = 1", 8, "line 2, column 10"),
     ("band = 'g'", "band = 'g", 8, "no closing quote"),
-    ("payload: ids", "payload: all", 9, "it should be what a message carries: ids"),
+    ("payload: full", "payload: all", 9, "it should be what a message carries: full"),
     ("20 MB/night", "lots", 10, "such as 100 MB/night"),
     ("2027-12-31", "soon", 11, "'soon' is not a date"),
     ("2027-12-31", "2027-13-31", 11, "month must be in 1..12"),
-    ("payload: ids", "payload: ids\nprofile: paper", 10, "the form of a message"),
+    ("payload: full", "payload: full\nprofile: paper", 10, "the form of a message"),
     ("expect: reject, row: {psfFlux: null", "expect: pass, row: {psfFlux: 5000", 13,
      "none that expects reject"),
     ("expect: pass, row: {psfFlux: 2000", "expect: reject, row: {psfFlux: 2", 13,

@@ -29,7 +29,7 @@ topic: fink_every_alert_{survey}
 surveys: [ztf, lsst]
 says: All that has an error.
 where: psfFluxErr > 0
-payload: light_curve
+payload: full
 quota: 500 MB/night
 expires: 2099-12-31
 examples:

@@ -22,6 +22,11 @@ def test_what_both_clients_call_the_same_passes():
     assert java_options({}) == {}
 
 
+def test_a_jaas_line_is_refused_because_only_one_client_would_understand_it():
+    with pytest.raises(ConfigError, match="sasl.username"):
+        java_options({"sasl.jaas.config": "..."})
+
+
 def test_a_user_name_needs_a_mechanism_that_takes_one():
     with pytest.raises(ConfigError, match="SCRAM-SHA-512"):
         java_options({"sasl.username": "me"})
