@@ -20,6 +20,7 @@ PRODUCER = {
     "compression.type": "lz4", "linger.ms": 5, "batch.size": 1_000_000,
     "enable.idempotence": True, "message.max.bytes": LARGEST_MESSAGE,
     "queue.buffering.max.kbytes": QUEUE_KILOBYTES, "delivery.timeout.ms": 60_000,
+    "log_level": 3,  # errors; a server that is still starting is asked again, and that is all
 }
 FLUSH_SECONDS = 90.0
 """Longer than a delivery may take, so that a message is either acknowledged or failed."""
