@@ -1,12 +1,9 @@
 """Packets from files to a Kafka topic, byte for byte."""
 
-import time
 from pathlib import Path
 
-from confluent_kafka import KafkaException, Producer
-
 from fink_like.errors import SetupError
-from fink_like.simulator.publish import FLUSH_SECONDS, PRODUCER, Summary
+from fink_like.simulator.publish import send
 
 
 def files_of(paths):
@@ -45,37 +42,9 @@ def publish(files, kafka, topic, rate=None, progress=None):
     -------
     Summary
     """
-    producer, summary = Producer({**PRODUCER, **kafka}), Summary()
-    began = time.monotonic()
-
-    def count(error, message):
-        summary.acknowledged += error is None
-        summary.failed += error is not None
-        summary.error = summary.error or (str(error) if error else "")
-
-    for file in files:
-        value = file.read_bytes()
-        while rate and (left := began + summary.sent / rate - time.monotonic()) > 0:
-            producer.poll(min(left, 0.1))
-        _send(producer, topic, file, value, count)
-        summary.sent, summary.bytes = summary.sent + 1, summary.bytes + len(value)
-        summary.seconds = time.monotonic() - began
-        if progress:
-            progress(summary)
-    producer.flush(FLUSH_SECONDS)
-    summary.seconds = time.monotonic() - began
-    return summary
+    groups = ([_message(file)] for file in files)
+    return send(groups, kafka, topic, rate, progress)
 
 
-def _send(producer, topic, file, value, count):
-    while True:
-        try:
-            producer.produce(topic, value, headers=[("file", file.name.encode())],
-                             on_delivery=count)
-            producer.poll(0)
-            return
-        except BufferError:  # the queue is full: wait for acknowledgements
-            producer.poll(0.1)
-        except KafkaException as error:  # refused at once: too large
-            count(error, None)
-            return
+def _message(file):
+    return file.read_bytes(), None, lambda: [("file", file.name.encode())]

@@ -76,7 +76,42 @@ def to_kafka(batches, servers, topic, rate=None, options=None, progress=None):
     SetupError
         The options are wrong, or no server answers.
     """
-    producer = _producer(servers, topic, options or {})
+    groups = (_messages(batch) for batch in batches)
+    return send(groups, {**(options or {}), "bootstrap.servers": servers}, topic, rate, progress)
+
+
+def _messages(batch):
+    """Messages of a batch, as `send` takes them; the headers say when each is sent."""
+    def headers():
+        now = str(time.time_ns() // 1_000_000).encode()
+        return [(name, now) for name in batch.header_names]
+
+    return ((value, key, headers) for value, key in zip(batch.values, batch.keys, strict=True))
+
+
+def send(groups, kafka, topic, rate=None, progress=None):
+    """Send groups of messages and wait until every one is acknowledged or has failed.
+
+    Parameters
+    ----------
+    groups : iterable of iterables
+        Of ``(value, key, headers)``, the headers a function that is called when it is sent.
+    kafka : dict
+        Client options, ``bootstrap.servers`` among them, above `PRODUCER`.
+    topic : str
+    rate, progress : optional
+        See `to_kafka`; progress is called after each group.
+
+    Returns
+    -------
+    Summary
+
+    Raises
+    ------
+    SetupError
+        The options are wrong, or no server answers.
+    """
+    producer = _producer(kafka, topic)
     summary, started = Summary(), time.monotonic()
 
     def count(error, message):
@@ -86,11 +121,11 @@ def to_kafka(batches, servers, topic, rate=None, options=None, progress=None):
             summary.failed += 1
             summary.error = summary.error or str(error)
 
-    for batch in batches:
-        for value, key in zip(batch.values, batch.keys, strict=True):
+    for group in groups:
+        for value, key, headers in group:
             if rate:
                 _wait(producer, started + summary.sent / rate)
-            _send(producer, topic, value, key, batch.header_names, count)
+            _send(producer, topic, (value, key, headers()), count)
             summary.sent += 1
             summary.bytes += len(value)
         summary.seconds = time.monotonic() - started
@@ -103,13 +138,13 @@ def to_kafka(batches, servers, topic, rate=None, options=None, progress=None):
     return summary
 
 
-def _producer(servers, topic, options):
+def _producer(kafka, topic):
     try:
-        producer = Producer({**PRODUCER, "bootstrap.servers": servers, **options})
+        producer = Producer({**PRODUCER, **kafka})
         producer.list_topics(topic, timeout=10.0)
     except KafkaException as error:
-        raise SetupError(f"cannot publish to {topic} at {servers}: {error}; is the server running, "
-                         "and are the options right?") from error
+        raise SetupError(f"cannot publish to {topic} at {kafka['bootstrap.servers']}: {error}; is "
+                         "the server running, and are the options right?") from error
     return producer
 
 
@@ -119,9 +154,8 @@ def _wait(producer, moment):
         producer.poll(min(left, 0.1))
 
 
-def _send(producer, topic, value, key, header_names, count):
-    now = str(time.time_ns() // 1_000_000).encode()
-    headers = [(name, now) for name in header_names]
+def _send(producer, topic, message, count):
+    value, key, headers = message
     while True:
         try:
             producer.produce(topic, value, key, headers=headers, on_delivery=count)
