@@ -38,7 +38,13 @@ class JobSettings:
     """How the three jobs cut the stream into batches."""
 
     trigger: str = "1 second"  # shortest time between two batches
-    ingest_messages: int = 3000  # messages in one ingest batch
+    ingest_messages: int = 3000  # most messages in one ingest batch
+    ingest_bytes: str = "512m"  # and most bytes, by the size of the packets of late
+    flood_share: float = 0.5  # alarm when so much of a batch is unreadable
+    flood_least: int = 100  # messages a batch must have for that
+    flood_action: str = "alarm"  # alarm | pause: wait for `fink-like resume`
+    disk_warn: float = 0.8  # share of the disk that is full
+    disk_pause: float = 0.95  # ingest waits from there on
     science_bytes: str = "256m"  # bronze read by one science batch
     distribute_bytes: str = "64m"  # silver read by one distribute batch
 

@@ -9,7 +9,8 @@
      ├─ SchemaError              a packet schema is unknown, broken or out of reach
      ├─ ModuleError              a science module breaks its contract
      ├─ FilterError              a filter's text is wrong, with line and column
-     └─ RefusedStart             a job would lose or repeat data if it started; names the runbook
+     ├─ RefusedStart             a job would lose or repeat data if it started; names the runbook
+     └─ NotNow                   a job must wait: full disk, a flood of bad packets; tried again
 """
 
 
@@ -68,3 +69,7 @@ class FilterError(BrokerError):
 
 class RefusedStart(BrokerError):
     """Starting would lose or repeat data; the message names what to do instead."""
+
+
+class NotNow(BrokerError):
+    """A job must wait for something that passes or that somebody mends; it is tried again."""

@@ -4,10 +4,12 @@ import datetime
 import sys
 
 from fink_like.filters import library
+from fink_like.jobs.errands import Errands
 from fink_like.jobs.science import live_modules
 from fink_like.packets import survey as survey_declarations
-from fink_like.spark import kafka, substreams, tables
+from fink_like.spark import commits, kafka, substreams, tables
 from fink_like.spark.checkpoint import Checkpoint
+from fink_like.spark.ledger import Ledger
 from fink_like.spark.schema_store import SchemaStore
 from fink_like.vocabulary import leaves
 
@@ -15,12 +17,17 @@ JOB = "distribute"
 NOTED = ("night", "survey", "diaSourceId", "revision", "filter", "topic", "kafka_time")
 
 
+def table(spark, settings):
+    """Make the table that this job writes, if it is not there; its path."""
+    return tables.create_deliveries(spark, settings)
+
+
 def run(settings, spark, until_caught_up=False):
     """Start the job; parameters and return as `fink_like.jobs.ingest.run`."""
     surveys = survey_declarations.load_all(settings.conf / "surveys")
     specs = live_modules(settings, surveys)
     silver, rescores = tables.create_silver(spark, settings, tables.silver_fields(surveys, specs))
-    deliveries = tables.create_deliveries(spark, settings)
+    deliveries = table(spark, settings)
     checkpoint = Checkpoint(spark, settings, JOB)
     checkpoint.check(deliveries)
     filters = FilterSet(settings, surveys, specs)
@@ -28,7 +35,7 @@ def run(settings, spark, until_caught_up=False):
     store = SchemaStore(spark, settings, surveys)
 
     def one_batch(alerts, batch_id):
-        if tables.last_batch(spark, deliveries, checkpoint.app_id) >= batch_id:
+        if commits.last_batch(spark, deliveries, checkpoint.app_id) >= batch_id:
             return  # sent and noted before a crash; only the checkpoint did not know
         count = alerts.count()
         if not count:
@@ -54,6 +61,13 @@ def run(settings, spark, until_caught_up=False):
     both = tables.stream(spark, silver, max_bytes).unionByName(
         tables.stream(spark, rescores, max_bytes))
     return checkpoint.start(both, one_batch, trigger)
+
+
+def errands(settings, spark):
+    """What the job does besides its batches."""
+    checkpoint = Checkpoint(spark, settings, JOB)
+    ledger = Ledger(spark, settings, checkpoint, table(spark, settings))
+    return Errands(spark, checkpoint.folder, [ledger.catch_up], {})
 
 
 def messages(matched, settings, spark, store, specs):

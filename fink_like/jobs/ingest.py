@@ -2,15 +2,25 @@
 
 import json
 
+from fink_like.jobs.care import Care
+from fink_like.jobs.errands import Errands
 from fink_like.packets import survey as survey_declarations
 from fink_like.packets.schemas import PacketSchema, names_and_types
 from fink_like.packets.wire import read_header
-from fink_like.spark import bronze, kafka, tables
+from fink_like.spark import bronze, commits, kafka, tables
 from fink_like.spark.checkpoint import Checkpoint
+from fink_like.spark.guard import Guard
+from fink_like.spark.ledger import Ledger
+from fink_like.spark.redrive import Redrive
 from fink_like.spark.schema_store import SchemaStore
 from fink_like.spark.slow_lane import registry_fetch
 
 JOB = "ingest"
+
+
+def table(spark, settings):
+    """Make the table that this job writes, if it is not there; its path."""
+    return tables.create_bronze(spark, settings)
 
 
 def run(settings, spark, until_caught_up=False):
@@ -29,25 +39,53 @@ def run(settings, spark, until_caught_up=False):
     """
     surveys = survey_declarations.load_all(settings.conf / "surveys")
     kafka.topics(settings)  # a server that does not answer is better said now than in Spark's words
-    path = tables.create_bronze(spark, settings)
+    path = table(spark, settings)
     checkpoint = Checkpoint(spark, settings, JOB)
     checkpoint.check(path)
+    guard = Guard(spark, settings, checkpoint.folder)
+    guard.check(checkpoint.log.kafka(checkpoint.log.done()))
+    care = Care(settings, checkpoint.files)
+    care.may_go_on()
     store = SchemaStore(spark, settings, surveys)
 
     def one_batch(messages, batch_id):
+        care.may_go_on()
+        plan = guard.check(*checkpoint.plan(batch_id))
         store.refresh()
         frozen = checkpoint.freeze(batch_id, {"schemas": store.keys()})
         rows = bronze.rows(messages, settings, surveys, store.pick(frozen["schemas"]), batch_id)
-        tables.append(rows, path, checkpoint.app_id, batch_id, checkpoint.note(batch_id),
+        tables.append(rows, path, checkpoint.app_id, batch_id, checkpoint.note(batch_id, **plan),
                       compression="lz4_raw")
-        files = tables.newest_files(spark, path)
-        checkpoint.report(batch_id, rows=tables.count_rows(files, "state"))
-        if tables.largest(files, "lane") == "slow":
+        files = commits.files_of(commits.commit_of(spark, path, checkpoint.app_id, batch_id))
+        counts = commits.count_rows(files, "state")
+        checkpoint.report(batch_id, rows=counts)
+        if commits.largest(files, "lane") == "slow":
             slow = tables.read(spark, path).where(f"batch_id = {batch_id} AND lane = 'slow'")
             learn_schemas(slow, store, settings.registry)
+        guard.check_read(batch_id, plan, checkpoint.log.kafka(batch_id), sum(counts.values()))
+        care.after(counts)
 
     trigger = None if until_caught_up else settings.jobs.trigger
-    return checkpoint.start(kafka.stream(spark, settings, surveys), one_batch, trigger)
+    stream = kafka.stream(spark, settings, surveys, care.messages(), guard.left_out())
+    return checkpoint.start(stream, one_batch, trigger)
+
+
+def errands(settings, spark):
+    """What the job does besides its batches."""
+    surveys = survey_declarations.load_all(settings.conf / "surveys")
+    path = table(spark, settings)
+    checkpoint = Checkpoint(spark, settings, JOB)
+    guard = Guard(spark, settings, checkpoint.folder)
+    store = SchemaStore(spark, settings, surveys)
+    redrive = Redrive(spark, settings, surveys, store, checkpoint, path)
+
+    def lag():
+        read = checkpoint.log.kafka(checkpoint.log.done())
+        checkpoint.files.write("lag.json", guard.lag(read))
+
+    ledger = Ledger(spark, settings, checkpoint, path)
+    return Errands(spark, checkpoint.folder, [ledger.catch_up, lag],
+                   {"redrive": redrive.run})
 
 
 def learn_schemas(rows, store, registry):

@@ -2,14 +2,23 @@
 
 from pyspark.sql import functions as F
 
+from fink_like.jobs.errands import Errands
 from fink_like.jobs.ingest import learn_schemas
 from fink_like.kit import registry
 from fink_like.packets import survey as survey_declarations
-from fink_like.spark import silver, tables
+from fink_like.spark import commits, silver, tables
 from fink_like.spark.checkpoint import Checkpoint
+from fink_like.spark.ledger import Ledger
 from fink_like.spark.schema_store import SchemaStore
 
 JOB = "science"
+
+
+def table(spark, settings):
+    """Make, or widen, the table that this job writes; its path."""
+    surveys = survey_declarations.load_all(settings.conf / "surveys")
+    specs = live_modules(settings, surveys)
+    return tables.create_silver(spark, settings, tables.silver_fields(surveys, specs))[0]
 
 
 def run(settings, spark, until_caught_up=False):
@@ -28,12 +37,19 @@ def run(settings, spark, until_caught_up=False):
         scored = (silver.rows(readable, surveys, store.pick(keys), specs) if keys
                   else tables.nothing(spark, path))  # planning is dear, and there is nothing to do
         tables.append(scored, path, checkpoint.app_id, batch_id, checkpoint.note(batch_id))
-        files = tables.newest_files(spark, path)
-        checkpoint.report(batch_id, nights=tables.count_rows(files, "night"))
+        files = commits.files_of(commits.commit_of(spark, path, checkpoint.app_id, batch_id))
+        checkpoint.report(batch_id, nights=commits.count_rows(files, "night"))
 
     trigger = None if until_caught_up else settings.jobs.trigger
     stream = tables.stream(spark, bronze, settings.jobs.science_bytes)
     return checkpoint.start(stream, one_batch, trigger)
+
+
+def errands(settings, spark):
+    """What the job does besides its batches."""
+    checkpoint = Checkpoint(spark, settings, JOB)
+    ledger = Ledger(spark, settings, checkpoint, settings.path(tables.SILVER_TABLE))
+    return Errands(spark, checkpoint.folder, [ledger.catch_up], {})
 
 
 def live_modules(settings, surveys):

@@ -6,13 +6,16 @@ restart cannot cure (a refused start, a wrong setting) ends the job with its mes
 
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from fink_like.errors import BrokerError
+from fink_like.errors import BrokerError, NotNow, SetupError
 from fink_like.spark.checkpoint import Checkpoint
+from fink_like.spark.lease import release
 
 LOOK_S = 0.2  # how often the jobs are looked at
 BEAT_S = 10.0  # how often an idle job leaves a sign of life
+ERRANDS_S = 5.0  # pause between two rounds of a job's errands
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
 CALM_S = 300.0  # a job that ran this long begins with the shortest pause again
 TRIES = 3  # of a job that ends when it has caught up
@@ -32,6 +35,11 @@ class Running:
     failed: bool = field(default=False)
     ended: bool = field(default=False)
     beaten: float = 0.0
+    ran: bool = False  # has been started once: what is out of reach now was there
+    errands: object = None
+    round: object = None  # of errands, a Future
+    next_round: float = 0.0
+    hands: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1))
 
 
 def supervise(jobs, settings, spark, until_caught_up=False, watch=None):
@@ -72,7 +80,11 @@ def supervise(jobs, settings, spark, until_caught_up=False, watch=None):
 
 
 def _one_after_the_other(jobs, settings, spark):
-    return int(any(_catch_up(job, settings, spark) for job in jobs))
+    try:
+        return int(any(_catch_up(job, settings, spark) for job in jobs))
+    finally:
+        for job in jobs:
+            release(Checkpoint(spark, settings, job.JOB).files)
 
 
 def _catch_up(job, settings, spark):
@@ -83,6 +95,7 @@ def _catch_up(job, settings, spark):
     for again in reversed(range(TRIES)):
         try:
             job.run(settings, spark, until_caught_up=True).awaitTermination()
+            job.errands(settings, spark).run()
             return 0
         except BrokerError as error:
             return _say(job, error)
@@ -106,21 +119,36 @@ def _look_after(one, settings, spark, wants_end):
             _start(one, settings, spark)
     elif not one.query.isActive:
         _after_failure(one, reason(one.query.exception()))
-    elif time.monotonic() - one.beaten > BEAT_S and not one.query.status["isTriggerActive"]:
-        one.checkpoint.beat()  # a batch that hangs leaves no sign
-        one.beaten = time.monotonic()
+    else:
+        if time.monotonic() - one.beaten > BEAT_S and not one.query.status["isTriggerActive"]:
+            one.checkpoint.beat()  # a batch that hangs leaves no sign
+            one.beaten = time.monotonic()
+        _send_on_errands(one, settings, spark)
 
 
 def _start(one, settings, spark):
     try:
         one.query = one.job.run(settings, spark)
         one.started = one.beaten = time.monotonic()
+        one.ran = True
         one.checkpoint.beat()
     except BrokerError as error:
-        _say(one.job, error)
-        one.failed = one.ended = True
+        if isinstance(error, NotNow) or one.ran and isinstance(error, SetupError):
+            _after_failure(one, error)
+        else:
+            _say(one.job, error)
+            one.failed = one.ended = True
     except Exception as error:  # Spark's own: out of reach now, perhaps not in a moment
         _after_failure(one, reason(error))
+
+
+def _send_on_errands(one, settings, spark):
+    """A round of the job's errands at a time, beside its batches: they never hold it up."""
+    if one.errands is None:
+        one.errands = one.job.errands(settings, spark)
+    if one.round is None or one.round.done() and time.monotonic() > one.next_round:
+        one.round = one.hands.submit(one.errands.run)
+        one.next_round = time.monotonic() + ERRANDS_S
 
 
 def _after_failure(one, why):
@@ -141,8 +169,17 @@ def _end(one, patience=60.0):
     if one.query is not None and one.query.isActive:
         one.query.stop()
     if not one.ended:
+        _last_errands(one)
         one.checkpoint.clear_stop()
+    release(one.checkpoint.files)
     one.ended = True
+
+
+def _last_errands(one):
+    """Write the ledger's last lines before the job goes."""
+    one.hands.shutdown(wait=True)
+    if one.errands is not None:
+        one.errands.run()
 
 
 def reason(error):

@@ -76,7 +76,7 @@ def _finish(read, surveys, batch_id):
     nights, assumed = _night(surveys)
     final = {
         "night": f"int({nights})", "state": state, "kafka_time": "timestamp",
-        "ingest_time": "current_timestamp()", "batch_id": f"{batch_id}L",
+        "ingest_time": "current_timestamp()", "batch_id": f"{batch_id}L", "attempt": "0",
         "detail": "CASE WHEN lane IS NULL THEN slow.detail END", "night_assumed": assumed,
         "datum_hash": "CASE WHEN datum IS NOT NULL THEN xxhash64(datum) END",
         "header": "CASE lane WHEN 'slow' THEN slow.header END",

@@ -22,7 +22,7 @@ class ControlFolder:
     """
 
     def __init__(self, spark, path):
-        self._jvm = spark._jvm
+        self.spark, self._jvm = spark, spark._jvm
         self._root = self._jvm.org.apache.hadoop.fs.Path(path)
         self._fs = self._root.getFileSystem(spark._jsc.hadoopConfiguration())
         self.path = path
@@ -58,7 +58,11 @@ class ControlFolder:
 
     def write(self, name, content):
         """Write a file; what was there is replaced."""
-        part = self._part(name, content)
+        self.write_text(name, json.dumps(content))
+
+    def write_text(self, name, text):
+        """Write a text file; what was there is replaced."""
+        part = self._part(name, text)
         for _ in range(ATTEMPTS):  # another process may write the same file at the same moment
             self._fs.delete(self._path(name), False)
             if self._fs.rename(part, self._path(name)):
@@ -70,7 +74,7 @@ class ControlFolder:
         existing = self.read(name)
         if existing is not None:
             return existing
-        part = self._part(name, content)
+        part = self._part(name, json.dumps(content))
         if self._fs.rename(part, self._path(name)):
             return content
         self._fs.delete(part, False)
@@ -79,16 +83,27 @@ class ControlFolder:
             raise OSError(f"could not write {self.path}/{name}")
         return existing
 
-    def _part(self, name, content):
-        """The content under a name that readers do not look at."""
+    def _part(self, name, text):
+        """The text under a name that readers do not look at."""
         self._fs.mkdirs(self._root)
         part = self._path(f".{name}.{uuid.uuid4().hex}")
         stream = self._fs.create(part, True)
         try:
-            stream.write(bytearray(json.dumps(content).encode()))
+            stream.write(bytearray(text.encode()))
         finally:
             stream.close()
         return part
+
+    def move(self, to):
+        """Give the folder another path on the same file system, if it is there."""
+        target = self._jvm.org.apache.hadoop.fs.Path(to)
+        if self._fs.exists(self._root) and not self._fs.rename(self._root, target):
+            raise OSError(f"could not move {self.path} to {to}")
+
+    def used(self):
+        """Share of the file system that is full, 0 to 1; 0 where it has no limit to tell."""
+        status = self._fs.getStatus(self._root)
+        return 1 - status.getRemaining() / status.getCapacity() if status.getCapacity() else 0.0
 
     def delete(self, name):
         """Remove a file, if it is there."""

@@ -1,5 +1,6 @@
 """Kafka: reading the surveys' topics, making and filling the substreams' topics."""
 
+import re
 import time
 
 from confluent_kafka import KafkaException
@@ -11,17 +12,21 @@ ANSWER_S = 20
 SERVERS_DEFAULT = -1  # number of copies: what the server is set to
 
 
-def stream(spark, settings, surveys):
+def stream(spark, settings, surveys, messages, left_out=()):
     """The surveys' topics as a stream of messages.
 
-    Topics are found by pattern, a new one within a minute. Offsets that are gone stop the job
-    (``failOnDataLoss``) instead of passing for an empty night.
+    Topics are found by pattern, a new one within a minute. Offsets that are gone stop the job in
+    `fink_like.spark.guard`, not here (``failOnDataLoss``).
 
     Parameters
     ----------
     spark : SparkSession
     settings : Settings
     surveys : dict
+    messages : int
+        Most of one batch.
+    left_out : iterable of str
+        Topics that are not read.
 
     Returns
     -------
@@ -29,13 +34,14 @@ def stream(spark, settings, surveys):
         key, value, topic, partition, offset, timestamp, timestampType, headers.
     """
     read = [s for s in surveys.values() if not settings.surveys or s.name in settings.surveys]
-    pattern = "^(" + "|".join(f"({s.topics})" for s in read) + ")$"
+    others = "".join(f"(?!{re.escape(name)}$)" for name in sorted(left_out))
+    pattern = f"^{others}(" + "|".join(f"({s.topics})" for s in read) + ")$"
     reader = (spark.readStream.format("kafka")
               .option("kafka.bootstrap.servers", settings.kafka.servers)
               .option("subscribePattern", pattern)
               .option("startingOffsets", settings.kafka.starting_offsets)
-              .option("failOnDataLoss", "true").option("includeHeaders", "true")
-              .option("maxOffsetsPerTrigger", settings.jobs.ingest_messages)
+              .option("failOnDataLoss", "false").option("includeHeaders", "true")
+              .option("maxOffsetsPerTrigger", messages)
               .option("kafka.metadata.max.age.ms", "30000")
               .option("kafka.max.partition.fetch.bytes", str(settings.kafka.max_message_bytes))
               .option("kafka.fetch.max.bytes", str(8 * settings.kafka.max_message_bytes)))
@@ -109,7 +115,7 @@ def out_servers(settings):
 def admin(settings, servers=None):
     """An admin client."""
     return AdminClient({"bootstrap.servers": servers or out_servers(settings),
-                        **settings.kafka.options, "log_level": 3})
+                        **settings.kafka.options, "log_level": 0})
 
 
 def topics(settings, servers=None):

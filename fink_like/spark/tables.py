@@ -7,11 +7,9 @@ off, so that deltalake, polars and DuckDB read the tables too.
 import json
 
 from delta.tables import DeltaTable
-from py4j.protocol import Py4JJavaError
 from pyspark.sql.types import StructType
 
-from fink_like.spark.control import ControlFolder
-from fink_like.vocabulary import BRONZE, DELIVERIES, NEUTRAL
+from fink_like.vocabulary import BRONZE, DELIVERIES, LEDGER, NEUTRAL
 
 PROPERTIES = {
     "delta.enableDeletionVectors": "false",
@@ -57,6 +55,11 @@ def create_silver(spark, settings, fields):
 def create_deliveries(spark, settings):
     """Make the table of what was sent; return its path."""
     return _create(spark, settings.path(DELIVERIES_TABLE), DELIVERIES, ("night",))
+
+
+def create_ledger(spark, settings, job):
+    """Make a job's ledger; return its path."""
+    return _create(spark, settings.path("ledger", job), LEDGER, ())
 
 
 def _create(spark, path, fields, partitions):
@@ -125,64 +128,3 @@ def append(frame, path, app_id, batch_id, note, compression="zstd"):
     (frame.write.format("delta").mode("append")
      .option("txnAppId", app_id).option("txnVersion", batch_id)
      .option("userMetadata", json.dumps(note)).option("compression", compression).save(path))
-
-
-def last_batch(spark, path, app_id):
-    """Last batch that a checkpoint's identity committed to a table, -1 if none."""
-    if not exists(spark, path):
-        return -1
-    try:
-        log = spark._jvm.org.apache.spark.sql.delta.DeltaLog.forTable(spark._jsparkSession, path)
-        found = log.update(False, _none(spark), _none(spark)).transactions().get(app_id)
-    except Py4JJavaError as error:
-        raise OSError(f"cannot read the Delta log of {path}: {error.java_exception}") from error
-    return int(found.get()) if found.isDefined() else -1
-
-
-def _none(spark):
-    return spark._jvm.scala.Option.empty()
-
-
-def last_note(spark, path):
-    """The note that the newest commit of a batch carries, None if there is none."""
-    for version in range(_version(spark, path), -1, -1):
-        for action in _actions(spark, path, version):
-            text = action.get("commitInfo", {}).get("userMetadata")
-            if text:
-                return json.loads(text)
-    return None
-
-
-def newest_files(spark, path):
-    """The ``add`` actions of the newest commit: partition values, size, statistics.
-
-    Costs the reading of one small file, no Spark job.
-    """
-    return [action["add"] for action in _actions(spark, path, _version(spark, path))
-            if "add" in action]
-
-
-def count_rows(files, partition):
-    """Rows of `newest_files` by a partition column: ``{value: rows}``."""
-    counts = {}
-    for add in files:
-        value = add["partitionValues"][partition]
-        counts[value] = counts.get(value, 0) + json.loads(add["stats"])["numRecords"]
-    return counts
-
-
-def largest(files, column):
-    """Largest value of a column in `newest_files`, from their statistics; None if all are null."""
-    found = [json.loads(add["stats"])["maxValues"].get(column) for add in files]
-    return max((value for value in found if value is not None), default=None)
-
-
-def _version(spark, path):
-    log = spark._jvm.org.apache.spark.sql.delta.DeltaLog.forTable(spark._jsparkSession, path)
-    return log.update(False, _none(spark), _none(spark)).version()
-
-
-def _actions(spark, path, version):
-    """Actions of one commit; none if its log file has been cleaned away."""
-    folder, name = ControlFolder(spark, f"{path}/_delta_log"), f"{version:020d}.json"
-    return [json.loads(line) for line in folder.read_lines(name)] if folder.exists(name) else []

@@ -88,6 +88,7 @@ class Street:
             query = job.run(self.settings, self.spark, until_caught_up=True)
             query.awaitTermination()
             assert query.exception() is None
+            job.errands(self.settings, self.spark).run()
             progress[job.JOB] = [p for p in query.recentProgress if p["numInputRows"]]
         return progress
 

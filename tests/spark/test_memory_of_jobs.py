@@ -113,7 +113,7 @@ def test_a_new_job_may_start(job):
 
 def test_a_job_that_ended_well_may_start(job):
     job.run(0, 1, 2).check()
-    assert job.checkpoint.last_done() == 2
+    assert job.checkpoint.log.done() == 2
 
 
 def test_a_kill_before_the_checkpoints_commit_is_fine(job):
@@ -147,7 +147,7 @@ def test_a_checkpoint_older_by_one_batch_is_refused(job, tmp_path):
     job.run(1)
     shutil.rmtree(job.checkpoint.location)
     shutil.copytree(tmp_path / "old", job.checkpoint.location)
-    with pytest.raises(RefusedStart, match="checkpoint and table disagree"):
+    with pytest.raises(RefusedStart, match="Checkpoint and table disagree"):
         job.check()
 
 
@@ -174,7 +174,7 @@ def test_a_lost_folder_of_the_job_is_refused(job):
     """Identity and all: the table's own notes tell that it was written before."""
     job.run(0, 1)
     shutil.rmtree(job.checkpoint.folder)
-    with pytest.raises(RefusedStart, match="checkpoint lost"):
+    with pytest.raises(RefusedStart, match="Checkpoint lost"):
         job.check()
 
 

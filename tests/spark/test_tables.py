@@ -6,7 +6,7 @@ import deltalake
 import pytest
 
 from fink_like import config
-from fink_like.spark import tables
+from fink_like.spark import commits, tables
 from fink_like.vocabulary import NEUTRAL, Field, Struct
 
 SMALL = (Field("night", "int"), Field("n", "bigint"), Field("lane", "string"))
@@ -25,35 +25,39 @@ def test_a_repeated_batch_writes_nothing(spark, path):
     for batch in (0, 0, 1, 1, 0):
         tables.append(frame(spark, (20260101, batch, None)), path, "job-a", batch, {"batch": batch})
     assert sorted(row.n for row in tables.read(spark, path).collect()) == [0, 1]
-    assert tables.last_batch(spark, path, "job-a") == 1
-    assert tables.last_batch(spark, path, "job-b") == -1
+    assert commits.last_batch(spark, path, "job-a") == 1
+    assert commits.last_batch(spark, path, "job-b") == -1
 
 
 def test_identities_count_apart(spark, path):
     for job in ("job-a", "job-b"):
-        tables.append(frame(spark, (20260101, 7, None)), path, job, 0, {"job": job})
-    assert tables.read(spark, path).count() == 2
-    note = tables.last_note(spark, path)
-    assert note == {"job": "job-b"}
+        for batch in (0, 1):
+            tables.append(frame(spark, (20260101, 7, None)), path, job, batch,
+                          {"job": job, "batch": batch})
+    assert tables.read(spark, path).count() == 4
+    assert [n["batch"] for n in commits.last_notes(spark, path, "job-a", 5)] == [1, 0]
 
 
 def test_what_is_not_there_says_so(spark, tmp_path, path):
     assert not tables.exists(spark, str(tmp_path / "none"))
-    assert tables.last_batch(spark, str(tmp_path / "none"), "job") == -1
-    assert tables.last_note(spark, path) is None
+    assert commits.last_batch(spark, str(tmp_path / "none"), "job") == -1
+    assert commits.last_notes(spark, path, "job", 1) == []
 
 
-def test_the_newest_commit_tells_its_lane(spark, path):
-    rows = [(20260101, 1, "fast"), (20260102, 2, "slow"), (20260102, 3, None)]
-    tables.append(frame(spark, *rows), path, "job", 0, {})
-    assert tables.largest(tables.newest_files(spark, path), "lane") == "slow"
-    assert tables.largest(tables.newest_files(spark, path), "n") == 3
-    tables.append(frame(spark, (20260101, 4, "fast")), path, "job", 1, {})
-    assert tables.largest(tables.newest_files(spark, path), "lane") == "fast"
-    tables.append(frame(spark, (20260101, 4, None)), path, "job", 2, {})
-    assert tables.largest(tables.newest_files(spark, path), "lane") is None
-    tables.append(frame(spark), path, "job", 3, {})
-    assert tables.largest(tables.newest_files(spark, path), "lane") is None
+def files(spark, path, batch):
+    return commits.files_of(commits.commit_of(spark, path, "job", batch))
+
+
+def test_a_commit_tells_its_lane_and_rows(spark, path):
+    batches = [[(20260101, 1, "fast"), (20260102, 2, "slow"), (20260102, 3, None)],
+               [(20260101, 4, "fast")], [(20260101, 4, None)], []]
+    for number, rows in enumerate(batches):
+        tables.append(frame(spark, *rows), path, "job", number, {"app_id": "job", "batch": number})
+    found = [files(spark, path, number) for number in range(4)]
+    assert [commits.largest(each, "lane") for each in found] == ["slow", "fast", None, None]
+    assert commits.largest(found[0], "n") == 3
+    assert commits.count_rows(found[0], "night") == {"20260101": 1, "20260102": 2}
+    assert files(spark, path, 9) == []
 
 
 def test_nights_are_folders(spark, path, tmp_path):
