@@ -83,7 +83,7 @@ DEAD_LETTER_REASONS = {
     "unknown_codec": "the container is compressed in a way that cannot be read here",
     "schema_invalid": "the schema inside the container is not valid Avro",
     "unknown_schema": "no schema of this id in the folder, the cache or the registry",
-    "schema_unreachable": "the schema registry did not answer; the row is kept, and waits",
+    "schema_unreachable": "the schema registry has not answered yet; the row is kept, and waits",
     "undecodable": "the bytes do not follow their schema",
     "surplus_bytes": "bytes are left over behind the record",
     "keys_missing": "decoded, but without the alert id that every row needs",
@@ -228,8 +228,9 @@ BRONZE = (
     Field("ingest_time", "timestamp", "", "time.epoch", "When ingest wrote the row."),
     Field("batch_id", "bigint", "", "", "Ingest batch that wrote the row."),
     Field("bytes", "int", "byte", "", "Size of the Kafka value."),
-    Field("schema_key", "string", "", "", "Registry id, or c + 16 hex digits of the container "
-          "header's SHA-256."),
+    Field("schema_key", "string", "", "", "Registry id; c + 16 hex digits of the SHA-256 of the "
+          "container's header or of the Kafka key that brought the schema; v + name of the "
+          "project's file. Of a waiting or dead row: the id that is not known."),
     Field("lane", "string", "", "meta.code", "fast: decoded in the JVM; slow: in Python."),
     Field("reason", "string", "", "meta.code", "Why not ok, see DEAD_LETTER_REASONS."),
     Field("detail", "string", "", "meta.note", "What was found, in words."),
@@ -238,11 +239,16 @@ BRONZE = (
     *KEYS,
     Field("datum_hash", "bigint", "", "",
           "xxhash64 of the datum: a duplicate has the same, a revision has not."),
-    Field("key", "binary", "", "", "Kafka key."),
+    Field("key", "binary", "", "", "Kafka key; null where it is the packet's schema, which is "
+          "kept once, under schema_key."),
     Field("headers", "array<struct<key:string,value:binary>>", "", "", "Kafka headers."),
-    Field("sync", "binary", "", "", "A container's 16-byte sync marker."),
-    Field("header", "binary", "", "", "A container's header, where it is met for the first time."),
-    Field("datum", "binary", "", "", "The Avro record as received, without frame or container."),
+    Field("sync", "binary", "", "", "What stood around the datum: a container's sync marker, 16 "
+          "bytes; a frame whose id is an alias, 5 bytes; nothing, 0 bytes; null: a frame of "
+          "schema_key."),
+    Field("header", "binary", "", "", "A container's header, or the key that is the schema, where "
+          "it is met for the first time."),
+    Field("datum", "binary", "", "", "The Avro record as received, without frame or container; "
+          "of a JSON message written by us."),
     Field("value", "binary", "", "", "The whole message, where it cannot be put together from "
           "header, sync and datum."),
 )

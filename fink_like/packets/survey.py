@@ -144,6 +144,11 @@ def _refuse_shared_topics(surveys, folder):
                                   f"the topics {source.topics!r}; give them to one")
 
 
+def every_input(surveys):
+    """(survey, Input) pairs in the order in which they are tried; a row of a batch counts them."""
+    return [(survey, source) for survey in surveys.values() for source in survey.inputs]
+
+
 def of_topic(surveys, topic):
     """The survey that claims a topic, the first by name, or None."""
     return next((s for s in surveys.values() if s.claims(topic)), None)
