@@ -40,9 +40,9 @@ def encode(value, schema):
         content = json.loads(value)
     except (ValueError, RecursionError) as error:  # UnicodeDecodeError is a ValueError
         raise PacketError("undecodable", f"not JSON: {error}"[:500]) from error
-    stream = io.BytesIO()
+    record, stream = _Writer(schema.avro).fit(content, schema.avro), io.BytesIO()
     try:
-        fastavro.schemaless_writer(stream, schema.parsed, _Writer(schema.avro).fit(content, schema.avro))
+        fastavro.schemaless_writer(stream, schema.parsed, record)
     except (ValueError, OverflowError, TypeError) as error:  # a number beyond its type
         raise PacketError("undecodable", f"JSON that Avro cannot hold: {error}"[:500]) from error
     return stream.getvalue()

@@ -5,7 +5,7 @@ In the survey's YAML, ``topics`` and ``wire`` are the common case; ``inputs`` li
     topics: survey-alerts-v.*
     wire: framed
     inputs:
-      - {topics: alerts-sim, wire: framed, aliases: {1: 1000}}    # id in the frame: id of the schema
+      - {topics: alerts-sim, wire: framed, aliases: {1: 1000}}    # id in the frame: the schema's
       - {topics: old_.*, wire: bare, schema: "11.0"}              # a file of schemas/<survey>/
       - {topics: sim_.*, wire: bare, schema: {"3.3": "3.3"}}      # the packet's first text: file
       - {topics: their_.*, wire: fink}

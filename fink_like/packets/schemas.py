@@ -8,7 +8,7 @@ A file of ``schemas/<survey>/<version>.yaml`` holds names and types in wire orde
     records:
       alert:                      # the alert record comes first
         diaSourceId: long
-        band: string?             # ? = union of null and this type, null first
+        band: string?             # ? = union of null and this type; ?string: null second
         prvDiaSources: diaSource[]?   # [] = array of a type or of a record below
 
 Decoding needs no more than that: docs, defaults and logical types do not change the bytes.
@@ -112,6 +112,8 @@ class _Builder:
     def type(self, text):
         if text.endswith("?"):
             return ["null", self.type(text[:-1])]
+        if text.startswith("?"):
+            return [self.type(text[1:]), "null"]
         if text.endswith("[]"):
             return {"type": "array", "items": self.type(text[:-2])}
         return text if text in PRIMITIVES else self.record(text)

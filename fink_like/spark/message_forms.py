@@ -11,7 +11,7 @@ from fink_like.packets import inputs, wire
 
 HEAD_BYTES = 64  # of a message; they tell container headers apart but for a rare few
 FOUND = "struct<schema_key:string,start:int,around:binary,boxed:boolean>"
-"""Schema key, bytes before the datum, column ``sync`` if it is no container's, is it a container."""
+"""Schema key, bytes before the datum, ``sync`` if it is no container's, is it a container."""
 
 KEY_IS_SCHEMA = (f"startswith(key, X'{inputs.JSON_BEGINS.hex()}') "
                  f"AND contains(key, X'{inputs.SCHEMA_HAS.hex()}')")

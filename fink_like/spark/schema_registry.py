@@ -55,9 +55,10 @@ class SchemaRegistry:
         new = [key for key in ids if self.url and key not in self._asked and self._may_ask(key)]
         new = new[:max(MOST_OPEN - sum(not f.done() for f in self._asked.values()), 0)]
         for key in new:
-            self._asked[key] = concurrent.futures.Future()
-            threading.Thread(target=_answer, args=(self._asked[key], f"{self.url}/schemas/ids/{key}"),
-                             daemon=True).start()  # a silent registry must not delay our end
+            answer = self._asked[key] = concurrent.futures.Future()
+            question = (answer, f"{self.url}/schemas/ids/{key}")
+            # A daemon: a silent registry must not delay our end.
+            threading.Thread(target=_answer, args=question, daemon=True).start()
         concurrent.futures.wait([self._asked[key] for key in new], PATIENCE_S)
         done = [key for key in ids if key in self._asked and self._asked[key].done()]
         answers = {}
