@@ -68,8 +68,9 @@ def learn(waiting, store, registry):
 def _wanted(waiting, store):
     """(survey, schema_key) that rows wait for, the most frequent first."""
     counted = (waiting.where("schema_key IS NOT NULL").groupBy("survey", "schema_key").count()
-               .orderBy("count", ascending=False).collect())
-    return [(survey, key) for survey, key, _ in counted if survey in store.surveys]
+               .collect())
+    return [(survey, key) for survey, key, _ in sorted(counted, key=lambda row: -row["count"])
+            if survey in store.surveys]
 
 
 def _reads_one(rows, store, survey, schema):
