@@ -12,7 +12,6 @@ from fink_like.packets.inputs import CONTAINER_BEGINS
 from fink_like.spark.control import ControlFolder
 
 ABSENT_S = 600  # how long a registry's "no such id" is believed
-ABSENT_FILE = "_absent.json"
 
 
 class SchemaStore:
@@ -35,7 +34,10 @@ class SchemaStore:
         self.surveys = surveys
         self._folders = {name: ControlFolder(spark, settings.path("schemas", name))
                          for name in surveys}
-        self._known, self._unused, self._anchors, self._wanted, self._absent = {}, {}, {}, {}, {}
+        # Empty files, whose names are an id and a time; jobs and processes share them.
+        self._refusals = {name: ControlFolder(spark, settings.path("schemas", "_absent", name))
+                          for name in surveys}
+        self._known, self._unused, self._anchors, self._wanted = {}, {}, {}, {}
         for name, survey in surveys.items():
             book = schemas.SchemaBook(settings.schemas / name)
             self._known[name] = dict(book.known)
@@ -45,7 +47,6 @@ class SchemaStore:
             # must not decide what type a field has.
             self._anchors[name] = [schema.avro for schema in book.known.values()]
             self._wanted[name] = normalise.wanted_paths(survey, stamps=True)
-            self._absent[name] = self._folders[name].read(ABSENT_FILE) or {}
         self._jvm_parser = spark._jvm.org.apache.avro.Schema
         self.refresh()
 
@@ -64,16 +65,17 @@ class SchemaStore:
 
     def absent(self):
         """Survey name -> sorted ids that the registry said, not long ago, not to have."""
-        now = time.time()
-        return {name: sorted(key for key, at in answers.items() if now - at < ABSENT_S)
-                for name, answers in self._absent.items()}
+        oldest = time.time() - ABSENT_S
+        return {name: sorted({key for key, at in map(_refusal, folder.names()) if at > oldest})
+                for name, folder in self._refusals.items()}
 
     def note_absent(self, survey, key):
         """Remember, for `ABSENT_S`, that the registry does not have an id."""
-        now = time.time()
-        kept = {k: at for k, at in self._absent[survey].items() if now - at < ABSENT_S}
-        self._absent[survey] = {**kept, key: now}
-        self._folders[survey].write(ABSENT_FILE, self._absent[survey])
+        folder, now = self._refusals[survey], time.time()
+        for name in folder.names():
+            if _refusal(name)[1] < now - ABSENT_S:
+                folder.delete(name)
+        folder.freeze(f"{key}-{int(now)}.json", {})
 
     def pick(self, keys):
         """Survey name -> list of PacketSchema, of the keys given.
@@ -135,6 +137,11 @@ def _named_by(survey, book):
         raise ConfigError(f"conf/surveys/{survey.name}.yaml: inputs: {error}") from error
     newest = any(source.needs_newest for source in survey.inputs) and book.named
     return found | ({book.newest().key} if newest else set())
+
+
+def _refusal(name):
+    key, _, at = name.removesuffix(".json").partition("-")
+    return key, int(at)
 
 
 def _brought_by(schema):

@@ -25,7 +25,8 @@ def settings(project, tmp_path):
         "key": "1101", "avro": avro, "codec": "null", "header": "", "fast": False,
         "fingerprint": schemas.fingerprint(avro), "first_seen": 1_790_000_000.0,
         "source": "registry http://registry"}))
-    (folder / "_absent.json").write_text('{"77": 1.0}')
+    (folder.parent / "_absent" / "lsst").mkdir(parents=True)
+    (folder.parent / "_absent" / "lsst" / "77-1790000000.json").write_text("{}")
     (folder / ".1102.json.part").write_text("{")
     return given
 
