@@ -2,7 +2,8 @@
 
 from pyspark.sql import functions as F
 
-from fink_like.packets import normalise
+from fink_like.packets import inputs, normalise
+from fink_like.packets.survey import every_input
 from fink_like.spark.avro import Decoder, name_survey, take_apart
 from fink_like.spark.slow_lane import slow_lane
 from fink_like.vocabulary import BRONZE, KEYS
@@ -16,7 +17,7 @@ def keys_only(survey):
     return normalise.wanted_paths(survey, light_curve=False, own=False)
 
 
-def rows(frame, settings, surveys, known, batch_id):
+def rows(frame, settings, surveys, known, batch_id, absent=None):
     """Bronze rows of a batch of messages.
 
     Parameters
@@ -26,8 +27,10 @@ def rows(frame, settings, surveys, known, batch_id):
     settings : Settings
     surveys : dict
     known : dict
-        Survey name -> list of PacketSchema, for the fast lane.
+        Survey name -> list of PacketSchema.
     batch_id : int
+    absent : dict, optional
+        Survey name -> schema ids that the registry does not have, see `SchemaStore.absent`.
 
     Returns
     -------
@@ -36,17 +39,26 @@ def rows(frame, settings, surveys, known, batch_id):
     """
     frame.sparkSession.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", QUEUE_ROWS)
     decoder = Decoder(surveys, known, keys_only)
-    read_slowly = slow_lane(surveys, known, settings.registry, batch_id)
+    read_slowly = slow_lane(surveys, known, settings.registry, absent or {})
     messages = take_apart(frame.withColumn("survey", name_survey(surveys)), surveys, known)
     fast = decoder.decode(messages).select("*", F.expr(_fast_keys(decoder)).alias("fast"))
     failed = "fast IS NULL AND survey IS NOT NULL AND bytes > 0"
     parted = fast.select(
-        "survey", "topic", "partition", "offset", "timestamp", "key", "headers",
+        "survey", "input", "topic", "partition", "offset", "timestamp", "key", "headers",
         "schema_key", "datum", "sync", "fast", "bytes",
         F.expr("CASE WHEN fast IS NULL THEN value END").alias("value"),
-        F.expr(f"CASE WHEN {failed} THEN value END").alias("unread"))
-    read = parted.select("*", read_slowly("unread", "survey").alias("slow"))
+        F.expr(f"CASE WHEN {failed} THEN value END").alias("unread"),
+        F.expr(f"CASE WHEN {failed} AND {_may_bring_schema(surveys)} THEN key END")
+        .alias("unread_key"))
+    read = parted.select("*", read_slowly("unread", "input", "unread_key").alias("slow"))
     return _finish(read, surveys, batch_id)
+
+
+def _may_bring_schema(surveys):
+    """SQL: the message came by an input where the Kafka key may be the schema."""
+    numbers = [str(n) for n, (_, source) in enumerate(every_input(surveys))
+               if source.wire in (inputs.FINK, inputs.AUTO)]
+    return f"input IN ({', '.join(numbers) or 'NULL'})"
 
 
 def _fast_keys(decoder):
@@ -67,7 +79,8 @@ def _finish(read, surveys, batch_id):
     state = ("CASE WHEN lane IS NOT NULL THEN 'ok' WHEN reason = 'schema_unreachable' "
              "THEN 'waiting' ELSE 'dead' END")
     chosen = {name: f"CASE lane WHEN 'fast' THEN {name} WHEN 'slow' THEN slow.{name} END"
-              for name in ("schema_key", "datum", "sync")}
+              for name in ("datum", "sync")}
+    chosen["schema_key"] = "CASE lane WHEN 'fast' THEN schema_key ELSE slow.schema_key END"
     keys = {name: f"CASE lane WHEN 'fast' THEN fast.{name} WHEN 'slow' THEN slow.{name} END"
             for name in KEY_NAMES}
     named = (read.selectExpr("*", f"{lane} AS lane").selectExpr("*", f"{reason} AS reason")
@@ -80,6 +93,7 @@ def _finish(read, surveys, batch_id):
         "detail": "CASE WHEN lane IS NULL THEN slow.detail END", "night_assumed": assumed,
         "datum_hash": "CASE WHEN datum IS NOT NULL THEN xxhash64(datum) END",
         "header": "CASE lane WHEN 'slow' THEN slow.header END",
+        "key": "CASE WHEN schema_key LIKE 'c%' AND length(sync) = 0 THEN NULL ELSE key END",
         "value": "CASE WHEN lane IS NULL OR (lane = 'slow' AND NOT slow.exact) THEN value END"}
     return named.selectExpr(*(f"CAST({final.get(f.name, f'`{f.name}`')} AS {f.type}) "
                               f"AS `{f.name}`" for f in BRONZE))
