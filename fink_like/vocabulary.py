@@ -232,8 +232,7 @@ BRONZE = (
           "0: as it came; >= 1: the same coordinates, read again after something was mended."),
     Field("bytes", "int", "byte", "", "Size of the Kafka value."),
     Field("schema_key", "string", "", "", "Registry id; c + 16 hex digits of the SHA-256 of the "
-          "container's header or of the Kafka key that brought the schema; v + name of the "
-          "project's file. Of a waiting or dead row: the id that is not known."),
+          "header or key that brought the schema; v + name of the project's file."),
     Field("lane", "string", "", "meta.code", "fast: decoded in the JVM; slow: in Python."),
     Field("reason", "string", "", "meta.code", "Why not ok, see DEAD_LETTER_REASONS."),
     Field("detail", "string", "", "meta.note", "What was found, in words."),
@@ -242,16 +241,12 @@ BRONZE = (
     *KEYS,
     Field("datum_hash", "bigint", "", "",
           "xxhash64 of the datum: a duplicate has the same, a revision has not."),
-    Field("key", "binary", "", "", "Kafka key; null where it is the packet's schema, which is "
-          "kept once, under schema_key."),
+    Field("key", "binary", "", "", "Kafka key; null if it is the schema, kept by schema_key."),
     Field("headers", "array<struct<key:string,value:binary>>", "", "", "Kafka headers."),
-    Field("sync", "binary", "", "", "What stood around the datum: a container's sync marker, 16 "
-          "bytes; a frame whose id is an alias, 5 bytes; nothing, 0 bytes; null: a frame of "
-          "schema_key."),
-    Field("header", "binary", "", "", "A container's header, or the key that is the schema, where "
-          "it is met for the first time."),
-    Field("datum", "binary", "", "", "The Avro record as received, without frame or container; "
-          "of a JSON message written by us."),
+    Field("sync", "binary", "", "", "Around the datum: a container's sync marker, 16 bytes; a "
+          "frame with an alias, 5; nothing, 0; null: a frame of schema_key."),
+    Field("header", "binary", "", "", "What brought the schema, where it is met the first time."),
+    Field("datum", "binary", "", "", "The Avro record, without frame or container; of JSON: ours."),
     Field("value", "binary", "", "", "The whole message, where it cannot be put together from "
           "header, sync and datum."),
 )

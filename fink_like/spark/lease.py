@@ -71,8 +71,9 @@ class Lease:
         while not self._end.wait(RENEW_S):
             try:
                 held = self._files.read(FILE)
-                if held and held["owner"] == OWNER:
-                    self._write()
+                if not held or held["owner"] != OWNER:
+                    break  # given back, or lost: the job notices before its next commit
+                self._write()
             except (Py4JNetworkError, ConnectionError):
                 break  # the session has ended, and the job with it
             except (Py4JError, OSError) as error:  # tried again; the lease lasts for six trials

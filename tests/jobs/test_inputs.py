@@ -15,7 +15,7 @@ import uuid
 import fastavro
 import pytest
 
-from fink_like import config, simulator
+from fink_like import client, config, simulator
 from fink_like.jobs import distribute, ingest
 from fink_like.packets import schemas, wire
 from fink_like.spark import kafka as kafka_tables
@@ -141,6 +141,10 @@ def test_our_own_substreams_as_an_input(project, street, kafka, spark, tmp_path)
     for alert_id, row in after.items():
         assert row == before[alert_id]
     assert {(r.state, r.key) for r in second.rows("bronze", "state", "key")} == {("ok", None)}
+    values = {int(h["alert_id"]): v for t, h, _, v in street.received() if "every_alert" in t}
+    frame = client.open_table(second.settings.data, "silver")
+    for _, row in frame.iloc[::9].iterrows():
+        assert client.packet(second.settings.data, row) == values[row["diaSourceId"]]
     again = received(second)
     assert set(again) == set(first)
     for alert_id, (record, key) in again.items():

@@ -2,6 +2,7 @@
 
 import base64
 import collections
+import dataclasses
 import io
 import json
 import math
@@ -11,8 +12,8 @@ import fastavro
 import pytest
 
 from fink_like import config
-from fink_like.packets import schemas, wire
-from fink_like.spark import bronze, slow_lane
+from fink_like.packets import inputs, schemas, survey, wire
+from fink_like.spark import avro, bronze, slow_lane
 from fink_like.vocabulary import DEAD_LETTER_REASONS, KEYS
 
 MB = 1_000_000
@@ -72,8 +73,8 @@ def test_both_lanes_read_every_form_alike(carried, form_surveys, known_everywher
         assert row.state == "ok", (one.file, one.topic, row.reason, row.detail)
         form = one.topic.partition("_")[0]
         lanes[form, row.lane] += 1
-        survey = form_surveys[one.survey]
-        slow = slow_lane.read_one((one.value, one.key), survey, survey.input_of(one.topic),
+        declared = form_surveys[one.survey]
+        slow = slow_lane.read_one((one.value, one.key), declared, declared.input_of(one.topic),
                                   books[one.survey])
         for name in ("schema_key", "datum", "sync", *(f.name for f in KEYS)):
             assert same(getattr(row, name), slow[name]), (one.file, one.topic, name)
@@ -103,6 +104,25 @@ def test_schemas_met_for_the_first_time_go_slowly_and_right(carried, known, run)
     for row, one in zip(run([(o.topic, o.value, o.key) for o in some], known), some, strict=True):
         assert (row.state, row.lane, row.key) == ("ok", "slow", None)
         assert bytes(row.header) == one.key and bytes(row.datum) == one.value
+
+
+def test_sql_and_python_give_a_topic_to_the_same_input(messages, form_surveys):
+    """The first survey by name, and of it the first input; here both claim ``both_.*``."""
+    both = [dataclasses.replace(one, inputs=(*one.inputs, inputs.Input("auto", "both_.*"),
+                                             inputs.Input("json", "both_x")),
+                                topics=f"{one.topics}|both_.*") for one in form_surveys.values()]
+    surveys = {one.name: one for one in both}
+    topics = [*(i.topics for _, i in survey.every_input(form_surveys)), "both_x", "both_y", "none",
+              "ztf_20250101_programid1", "lsst-alerts-v11", "xfink_ztf", "fink_ztfx"]
+    frame = messages([(topic, b"x") for topic in topics]).withColumn(
+        "survey", avro.name_survey(surveys))
+    sources = survey.every_input(surveys)
+    found = frame.withColumn("input", avro.number_input(sources)).orderBy("offset").collect()
+    for row, topic in zip(found, topics, strict=True):
+        mine = survey.of_topic(surveys, topic)
+        assert row.survey == (mine and mine.name), topic
+        assert (None if row.input is None else sources[row.input]) == (
+            mine and (mine, mine.input_of(topic))), topic
 
 
 def damaged(one, rng, other):

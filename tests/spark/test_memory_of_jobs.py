@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from fink_like import config
-from fink_like.errors import RefusedStart
-from fink_like.packets import wire
+from fink_like.errors import ConfigError, RefusedStart
+from fink_like.packets import survey, wire
 from fink_like.packets.schemas import PacketSchema
 from fink_like.spark import tables
 from fink_like.spark.checkpoint import Checkpoint
@@ -246,3 +246,16 @@ def test_a_schema_that_java_does_not_take_stays_out(store):
     odd = PacketSchema("codd", {"type": "record", "name": "s.alert", "fields": [
         {"name": "no-name", "type": "long"}]})
     assert not store.add("ztf", odd)
+
+
+def test_a_schema_that_an_input_names_must_be_there(spark, settings, project):
+    path = project / "conf" / "surveys" / "ztf.yaml"
+    for schema, said in (("4.02", None), ("4.2", "ztf.yaml: inputs: no file 4.2.yaml .*4.02")):
+        content = path.read_text().partition("\ninputs:")[0]
+        path.write_text(f'{content}\ninputs:\n  - {{topics: a, wire: bare, schema: "{schema}"}}\n')
+        surveys = survey.load_all(project / "conf" / "surveys")
+        if said:
+            with pytest.raises(ConfigError, match=said):
+                SchemaStore(spark, settings, surveys)
+        else:
+            assert SchemaStore(spark, settings, surveys).keys()["ztf"] == ["v4.02"]
