@@ -169,4 +169,5 @@ def _alerts(rows):
     named = [f"{one.diaSourceId}" + (f" revision {one.revision}" if one.revision else "")
              for one in rows.head(MOST_ALERTS).itertuples()]
     more = len(rows) - len(named)
-    return f"alert{'s' * (len(rows) > 1)} {', '.join(named)}" + (f" and {more} more" if more else "")
+    behind = f" and {more} more" if more else ""
+    return f"alert{'s' * (len(rows) > 1)} {', '.join(named)}{behind}"

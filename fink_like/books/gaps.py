@@ -63,7 +63,7 @@ def range_of(night, topic, partition, batch, again):
 
 
 def _lines(night):
-    """Lines with a range, in the order of batches; ``mine``: of the nights looked at, or of none."""
+    """Lines with a range, in the order of batches; ``mine``: of the nights looked at, or none."""
     lines = night.ledger["ingest"]
     lines = lines[(lines["kind"] == "batch") & lines["start_offset"].notna()]
     lines = lines.sort_values([*RANGE, "batch"], ignore_index=True)

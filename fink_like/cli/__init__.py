@@ -1,8 +1,8 @@
 """The command line: each command is a few lines around one call of the library.
 
 ``machine`` sets this machine up, ``packets`` makes and moves packets, ``jobs`` runs the street,
-``looks`` shows what it did, ``books`` balances a night, ``letters`` cares for what could not be read,
-``care`` for checkpoints and alarms.
+``looks`` shows what it did, ``books`` balances a night, ``letters`` looks after what could not be
+read, ``care`` after checkpoints and alarms.
 """
 
 import argparse
@@ -13,6 +13,7 @@ from fink_like import __version__
 from fink_like.cli import (  # noqa: F401  each registers its commands
     books,
     jobs,
+    letters,
     looks,
     machine,
     packets,

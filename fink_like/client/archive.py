@@ -97,9 +97,9 @@ def open_dataset(data, name):
     Parameters and errors as `open_table`; not of ``dead_letters``.
     """
     if name == LEDGER:
-        kept = [f"{name}/{job}" for job in JOBS if SmallFiles(data, name, job, "_delta_log").names()]
-        return ds.dataset([dataset_of(open_delta(data, job), data, job) for job in
-                           kept or [f"{name}/{JOBS[0]}"]])
+        kept = [job for job in JOBS if SmallFiles(data, name, job, "_delta_log").names()]
+        paths = [f"{name}/{job}" for job in kept or JOBS[:1]]
+        return ds.dataset([dataset_of(open_delta(data, path), data, path) for path in paths])
     return dataset_of(open_delta(data, name), data, name)
 
 
