@@ -57,6 +57,7 @@ class Checkpoint:
             With what was found and what to do.
         """
         self.lease.take()
+        self.log.sweep()
         done, planned = self.log.done(), self.log.planned()
         written = last_batch(self.spark, table, self.app_id)
         if done < 0 and written < 0:

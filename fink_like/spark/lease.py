@@ -58,9 +58,9 @@ class Lease:
         if held and held["owner"] != OWNER and _lives(held):
             raise RefusedStart(
                 f"{self.job}: another instance runs on {self._files.path}: process {held['pid']} "
-                f"on {held['host']}, seen {time.time() - held['at']:.0f} s ago. Two on one checkpoint "
-                f"would lose data. Stop it (fink-like stop {self.job}), or wait a minute if that "
-                "host is gone.")
+                f"on {held['host']}, seen {time.time() - held['at']:.0f} s ago. Two on one "
+                f"checkpoint would lose data. Stop it (fink-like stop {self.job}), or wait a "
+                "minute if that host is gone.")
 
     def _write(self):
         me = psutil.Process()

@@ -6,6 +6,7 @@ stays as it is. Each re-drive has a number, its rows are fixed in a file before 
 and Delta takes each number once: a kill repeats it, and nothing is there twice.
 """
 
+from pyspark import StorageLevel
 from pyspark.sql import functions as F
 
 from fink_like.spark import bronze, commits, tables
@@ -93,8 +94,10 @@ class Redrive:
         letters = (tables.read(self.spark, self.path)
                    .join(F.broadcast(places), [*PLACE, "attempt"], "left_semi")
                    .selectExpr("key", "value", *PLACE, "kafka_time AS timestamp", "headers"))
-        rows = bronze.rows(letters, self.settings, self.surveys,
-                           self.store.pick(fixed["schemas"]), number)
+        # Kept on disk, as a wall in the plan: a filter pushed down through the decoding multiplies
+        # its expressions, until planning has filled 1.5 GB.
+        rows = bronze.rows(letters, self.settings, self.surveys, self.store.pick(fixed["schemas"]),
+                           number).persist(StorageLevel.DISK_ONLY)
         better = (rows.where("state = 'ok'").drop("attempt")
                   .join(F.broadcast(places.selectExpr(*PLACE, "attempt + 1 AS attempt")),
                         list(PLACE)).select(*rows.columns))
@@ -102,6 +105,7 @@ class Redrive:
         note = {"job": note["job"], "app_id": self.app_id, "redrive": number,
                 "began": note["began"]}
         tables.append(better, self.path, self.app_id, number, note, compression="lz4_raw")
+        rows.unpersist()
         files = commits.files_of(commits.commit_of(self.spark, self.path, self.app_id, number,
                                                    "redrive"))
         return sum(commits.count_rows(files, "state").values())
