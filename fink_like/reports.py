@@ -3,13 +3,72 @@
 No Spark: `fink-like status` answers in a second, also for tables on an object store.
 """
 
+import contextlib
 import json
 import time
+import uuid
 from pathlib import Path
 
 from pyarrow import fs
 
 JOBS = ("ingest", "science", "distribute")
+
+
+class SmallFiles:
+    """A folder of small JSON files, as `fink_like.spark.control.ControlFolder`, without Spark.
+
+    Parameters
+    ----------
+    data : str
+        The setting ``data``: folder or URL.
+    *parts : str
+        Folders below it.
+    """
+
+    def __init__(self, data, *parts):
+        self._data, self._parts = data, parts
+        self.files, root = filesystem(data)
+        self.path = "/".join((root, *parts))
+
+    def below(self, *parts):
+        """A folder inside."""
+        return SmallFiles(self._data, *self._parts, *parts)
+
+    def names(self):
+        """Names of the files, sorted; none if the folder is not there."""
+        found = self.files.get_file_info(fs.FileSelector(self.path, allow_not_found=True))
+        return sorted(f.base_name for f in found if not f.base_name.startswith((".", "_")))
+
+    def read(self, name):
+        """Content of a file; None if it is not there, or is being replaced just now."""
+        try:
+            with self.files.open_input_file(f"{self.path}/{name}") as stream:
+                return json.loads(stream.read())
+        except FileNotFoundError:
+            return None
+
+    def write(self, name, content):
+        """Write a file, all of it or nothing; what was there is replaced."""
+        self.files.create_dir(self.path, recursive=True)
+        part = f"{self.path}/.{name}.{uuid.uuid4().hex}"
+        with self.files.open_output_stream(part) as stream:
+            stream.write(json.dumps(content).encode())
+        self._drop_checksum(name)
+        self.files.move(part, f"{self.path}/{name}")
+
+    def delete(self, name):
+        """Remove a file, if it is there."""
+        self._drop_checksum(name)
+        self._drop(name)
+
+    def _drop_checksum(self, name):
+        """Hadoop's, of a local file: it would refuse to read what it has not written itself."""
+        if isinstance(self.files, fs.LocalFileSystem):
+            self._drop(f".{name}.crc")
+
+    def _drop(self, name):
+        with contextlib.suppress(FileNotFoundError):
+            self.files.delete_file(f"{self.path}/{name}")
 
 
 class JobFiles:
@@ -22,7 +81,7 @@ class JobFiles:
     """
 
     def __init__(self, data):
-        self.files, self.root = filesystem(data)
+        self._data = data
 
     def reports(self, job):
         """What each kept batch of a job did, in the order of batches.
@@ -32,43 +91,29 @@ class JobFiles:
         list of dict
             ``batch``, ``at`` (seconds since 1970), and the job's own counts.
         """
-        read = (self._read(f"{self.root}/jobs/{job}/reports/{name}") for name in self._names(job))
+        folder = self.of(job).below("reports")
+        read = (folder.read(name) for name in folder.names())
         return sorted((content for content in read if content is not None),
                       key=lambda report: report["batch"])
 
-    def _names(self, job):
-        folder = fs.FileSelector(f"{self.root}/jobs/{job}/reports", allow_not_found=True)
-        names = (entry.base_name for entry in self.files.get_file_info(folder))
-        return [name for name in names if name.endswith(".json") and not name.startswith(".")]
+    def of(self, job):
+        """The folder of one job."""
+        return SmallFiles(self._data, "jobs", job)
 
     def age(self, job):
         """Seconds since a job ended a batch, or found that there was none; None: never."""
-        folder = f"{self.root}/jobs/{job}"
-        newest = sorted(self._names(job), key=lambda name: int(name.removesuffix(".json")))[-1:]
-        signs = [self._read(path) for path in
-                 (f"{folder}/alive.json", *(f"{folder}/reports/{name}" for name in newest))]
+        reports = self.of(job).below("reports")
+        newest = sorted(reports.names(), key=lambda name: int(name.removesuffix(".json")))[-1:]
+        signs = [self.of(job).read("alive.json"), *(reports.read(name) for name in newest)]
         return time.time() - max((s["at"] for s in signs if s), default=0) if any(signs) else None
 
     def ask_to_stop(self, job):
         """Leave the marker that a running job looks at between batches."""
-        folder = f"{self.root}/jobs/{job}"
-        self.files.create_dir(folder, recursive=True)
-        with self.files.open_output_stream(f"{folder}/.stop.json.part") as stream:
-            stream.write(json.dumps({"at": time.time()}).encode())
-        self.files.move(f"{folder}/.stop.json.part", f"{folder}/stop.json")  # all of it, or none
+        self.of(job).write("stop.json", {"at": time.time()})
 
     def is_asked_to_stop(self, job):
         """Whether the marker is still there; the job removes it when it has stopped."""
-        info = self.files.get_file_info(f"{self.root}/jobs/{job}/stop.json")
-        return info.type == fs.FileType.File
-
-    def _read(self, path):
-        """Content of a report; None if it is being replaced just now."""
-        try:
-            with self.files.open_input_file(path) as stream:
-                return json.loads(stream.read())
-        except FileNotFoundError:
-            return None
+        return self.of(job).read("stop.json") is not None
 
 
 def totals(files):
