@@ -7,7 +7,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import DeltaTable
-from deltalake.exceptions import TableNotFoundError
+from deltalake.exceptions import DeltaError, TableNotFoundError
 from pyarrow import fs
 
 from fink_like.errors import ConfigError, SetupError
@@ -60,25 +60,36 @@ def open_table(data, name, nights=None, columns=None, where=None):
         [nights] if isinstance(nights, (int, np.integer)) else [int(night) for night in nights])
     if where is not None:
         near = where if near is None else near & where
-    table = dataset.to_table(columns={n: pc.field(*leaves[n]) for n in chosen}, filter=near)
-    return pd.DataFrame({n: _series(table[n]) for n in chosen})
+    return frame(dataset.to_table(columns={n: pc.field(*leaves[n]) for n in chosen}, filter=near))
 
 
-def open_dataset(data, name):
+def frame(table):
+    """An Arrow table as `open_table` returns it."""
+    return pd.DataFrame({name: _series(table[name]) for name in table.column_names})
+
+
+def open_dataset(data, name, version=None):
     """A table as a lazy `pyarrow.dataset.Dataset`, for more rows than memory holds.
 
-    Parameters and errors as `open_table`.
+    Parameters and errors as `open_table`; an older ``version`` of the table, if given.
     """
-    path = f"{str(data).rstrip('/')}/{name}"
+    table = delta_table(data, name, version)
+    # Arrow's own file system: deltalake's calls Python from Arrow's threads, and one that
+    # is still reading ahead when Python ends aborts it (apache/arrow issue 34314).
+    files, folder = filesystem(data)
+    return table.to_pyarrow_dataset(
+        filesystem=fs.SubTreeFileSystem(f"{folder.rstrip('/')}/{name}", files))
+
+
+def delta_table(data, name, version=None):
+    """A table as deltalake has it; parameters and errors as `open_dataset`."""
     try:
-        # Arrow's own file system: deltalake's calls Python from Arrow's threads, and one that
-        # is still reading ahead when Python ends aborts it (apache/arrow issue 34314).
-        files, folder = filesystem(data)
-        return DeltaTable(path).to_pyarrow_dataset(
-            filesystem=fs.SubTreeFileSystem(f"{folder.rstrip('/')}/{name}", files))
+        return DeltaTable(f"{str(data).rstrip('/')}/{name}", version=version)
     except TableNotFoundError as error:
         raise SetupError(f"no table {name} in {data}: give the broker's data folder (setting "
                          "`data`); `bin/demo` makes one in var/demo/data") from error
+    except DeltaError as error:
+        raise SetupError(f"table {name} in {data}, version {version}: {error}") from error
 
 
 def light_curve(row):
