@@ -24,7 +24,7 @@ COORDINATES = ["topic", "partition", "offset"]
 ORDERED_BY = ("night", "state", *COORDINATES, "kafka_time", "midpointMjdTai", "bytes")
 ATTEMPT = "attempt"  # 0: first landing; n: the same coordinates, read again after mending
 CHUNK_BYTES, CHUNK_ROWS = 64 << 20, 2000
-ROWS_A_READ = 64  # rows of up to 0.9 MB that Arrow decodes at once
+ROWS_A_READ = 128  # rows of up to 0.9 MB that Arrow decodes at once
 MJD_1970, TAI_MINUS_UTC_S, DAY_US = 40587, 37, 86_400_000_000
 
 

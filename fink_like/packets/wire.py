@@ -122,7 +122,7 @@ def _split_container(value):
     if len(value) > end + SYNC_BYTES:
         raise PacketError("record_count", f"{len(value) - end - SYNC_BYTES} bytes behind the "
                                           "block: a second block or a second container")
-    return Packet(schema, _decompress(value[start:end], schema.codec), head["sync"])
+    return Packet(schema, decompress(value[start:end], schema.codec), head["sync"])
 
 
 def _container_schema(header, meta):
@@ -163,7 +163,8 @@ def _read(stream, schema, what):
         raise PacketError("bad_container", f"{what}: {error!r}") from error
 
 
-def _decompress(block, codec):
+def decompress(block, codec):
+    """Content of a container's block; PacketError if the codec is unknown or the block damaged."""
     if codec not in CODECS:
         raise PacketError("unknown_codec", f"codec {codec!r}; there are {sorted(CODECS)}")
     try:
