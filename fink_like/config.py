@@ -17,6 +17,7 @@ import yaml
 from fink_like.errors import ConfigError
 
 PREFIX = "FINK_LIKE__"
+SOURCE_OPTIONS = "FINK_LIKE_SOURCE_OPTIONS"  # of the servers that a mirror reads from, as JSON
 BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
@@ -119,6 +120,32 @@ def load(root=None, environment=None, **flags):
     given["root"] = str(root)
     given.setdefault("data", str(root / "var" / "data"))
     return _build(Settings, given, "settings")
+
+
+def source_options(path=None, environment=None):
+    """Client options of the servers that a mirror reads from: security, in librdkafka's names.
+
+    Parameters
+    ----------
+    path : str or Path, optional
+        YAML or JSON file of ``name: value``.
+    environment : mapping, optional
+        In place of ``os.environ``; its `SOURCE_OPTIONS`, JSON, overrules the file.
+
+    Returns
+    -------
+    dict
+
+    Raises
+    ------
+    ConfigError
+        The file is not there, or one of them is not in that form.
+    """
+    if path is not None and not Path(path).is_file():
+        raise ConfigError(f"{path}: no such file of options")
+    given = (os.environ if environment is None else environment).get(SOURCE_OPTIONS, "{}")
+    return {**(_read_yaml(Path(path)) if path else {}),
+            **_convert(dict, given, f"environment {SOURCE_OPTIONS}")}
 
 
 def _find_root():

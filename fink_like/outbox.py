@@ -28,9 +28,14 @@ FLUSH_SECONDS = 90.0
 
 ANY_PARTITION, NOW = -1, 0
 
+ORIGIN = "origin"  # header: where a message was before it was sent here
+
 NEVER_ACCEPTED = {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_MSG_SIZE,
                   KafkaError.INVALID_MSG, KafkaError.INVALID_RECORD, KafkaError.INVALID_TIMESTAMP}
-"""The message's own fault: sent again, it would be refused again."""
+"""A message's own fault. The server refuses the whole batch, so each is sent again, alone."""
+
+NEIGHBOUR = {KafkaError._INVALID_DIFFERENT_RECORD}  # another message of the batch is at fault
+ALONE = {"batch.num.messages": 1, "linger.ms": 0}
 
 
 @dataclass
@@ -114,11 +119,13 @@ class Outbox:
     ----------
     kafka : dict
         Client options, ``bootstrap.servers`` among them, above `PRODUCER`.
-    topic : str
-        Asked for at once, so that a server that does not answer is named here.
+    topic : str or None
+        Asked for at once, so that a server that does not answer is named here; None: any.
     must_arrive : bool
         A message that the server did not take, and might take later, raises `SetupError` at the
         next call. One that it will never take (too large) is counted only.
+    report : callable, optional
+        Called with one line for each message that was not taken.
 
     Raises
     ------
@@ -126,14 +133,16 @@ class Outbox:
         The options are wrong, or no server answers.
     """
 
-    def __init__(self, kafka, topic, must_arrive=False):
+    def __init__(self, kafka, topic, must_arrive=False, report=None):
         try:
             self.producer = Producer({**PRODUCER, **kafka})
-            self.producer.list_topics(topic, timeout=10.0)
+            self.cluster = self.producer.list_topics(topic, timeout=10.0).cluster_id
         except KafkaException as error:
-            raise SetupError(f"cannot publish to {topic} at {kafka['bootstrap.servers']}: {error}; "
-                             "is the server running, and are the options right?") from error
-        self.must_arrive, self.summary = must_arrive, Summary()
+            raise SetupError(f"cannot publish to {topic or 'topics'} at "
+                             f"{kafka['bootstrap.servers']}: {error}; is the server running, and "
+                             "are the options right?") from error
+        self._kafka, self._alone = kafka, None
+        self.must_arrive, self.report, self.summary = must_arrive, report, Summary()
         self.done = 0  # the first so many messages are all settled: acknowledged, or never accepted
         self._settled, self._lost = set(), ""
         self._began = time.monotonic()
@@ -144,24 +153,28 @@ class Outbox:
         summary.sent += 1
         summary.bytes += len(message.value or b"")
         headers = message.headers() if callable(message.headers) else message.headers
+        # Not the value: the producer has its own copy, and there may be 128 MB of them on the way.
+        bare = message._replace(value=None, key=None, headers=list(headers or ()))
         while True:
             self._raise_if_lost()
             try:
                 self.producer.produce(
                     topic, message.value, message.key, message.partition,
-                    on_delivery=lambda error, _: self._settle(number, error),
-                    timestamp=message.timestamp, headers=list(headers or ()))
+                    on_delivery=lambda error, sent: self._settle(number, bare, error, sent),
+                    timestamp=bare.timestamp, headers=bare.headers)
                 break
             except BufferError:  # the queue is full: wait for acknowledgements
                 self.producer.poll(0.1)
             except KafkaException as error:  # refused at once: too large for message.max.bytes
-                self._settle(number, error.args[0])
+                self._settle(number, bare, error.args[0])
                 break
         self.poll(0)
 
     def poll(self, seconds):
         """Serve acknowledgements, for at most some seconds."""
         self.producer.poll(seconds)
+        if self._alone:
+            self._alone.poll(0)
         self.summary.seconds = time.monotonic() - self._began
 
     def wait_until(self, seconds):
@@ -177,14 +190,18 @@ class Outbox:
     def drain(self, seconds):
         """Wait for acknowledgements, but no longer than this."""
         self.producer.flush(seconds)
+        if self._alone:
+            self._alone.flush(seconds)
         self.poll(0)
 
-    def _settle(self, number, error):
+    def _settle(self, number, bare, error, sent=None):
         if error is None:
             self.summary.acknowledged += 1
+        elif sent is not None and error.code() in NEVER_ACCEPTED | NEIGHBOUR:
+            self._send_alone(number, bare, sent)
+            return
         else:
-            self.summary.failed += 1
-            self.summary.error = self.summary.error or str(error)
+            self._complain(error, dict(bare.headers).get(ORIGIN, b"").decode() or number)
             if error.code() not in NEVER_ACCEPTED:
                 self._lost = self._lost or str(error)
                 return
@@ -193,8 +210,28 @@ class Outbox:
             self._settled.remove(self.done)
             self.done += 1
 
+    def _send_alone(self, number, bare, sent):
+        """Send a message of a refused batch in a batch of its own."""
+        self._alone = self._alone or Producer({**PRODUCER, **self._kafka, **ALONE})
+        while True:
+            try:
+                self._alone.produce(
+                    sent.topic(), sent.value(), sent.key(), sent.partition(),
+                    on_delivery=lambda error, _: self._settle(number, bare, error),
+                    timestamp=bare.timestamp, headers=bare.headers)
+                return
+            except BufferError:
+                self._alone.poll(0.1)
+
+    def _complain(self, error, origin):
+        text = f"message {origin}: {error}"
+        self.summary.failed += 1
+        self.summary.error = self.summary.error or text
+        if self.report:
+            self.report(f"not taken: {text}")
+
     def _raise_if_lost(self):
         if self.must_arrive and self._lost:
-            raise SetupError(f"the server did not take a message: {self._lost}; "
-                             f"{self.summary.acknowledged} messages before it have arrived. The "
-                             "same command goes on from there")
+            raise SetupError(f"the server did not take a message: {self._lost}. "
+                             f"{self.summary.acknowledged} have arrived, and the same command goes "
+                             "on behind them")

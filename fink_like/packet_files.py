@@ -12,10 +12,9 @@ from deltalake import DeltaTable
 
 from fink_like import parquet_packets
 from fink_like.errors import ConfigError, PacketError, SetupError
-from fink_like.outbox import LARGEST_MESSAGE, Message
+from fink_like.outbox import LARGEST_MESSAGE, ORIGIN, Message
 from fink_like.packets import container_files, wire
 
-ORIGIN = "origin"  # header: file, !member of a tarball, #record of a file of many
 TARBALLS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 PARQUET = b"PAR1"
 HIDDEN = (".", "_")  # _SUCCESS, .part-0.crc, ._member: what others leave beside their files
@@ -72,7 +71,7 @@ class PacketFiles:
         self.damaged = 0
 
     def messages(self, files):
-        """Messages of files, each with the header ``origin``.
+        """Messages of files; their header ``origin`` is ``file``, ``file!member``, ``file#number``.
 
         Parameters
         ----------

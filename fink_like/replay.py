@@ -11,10 +11,9 @@ from fink_like import bronze_index
 from fink_like.client.archive import delta_table, open_dataset
 from fink_like.client.stored_packets import as_received
 from fink_like.errors import ConfigError
-from fink_like.outbox import ANY_PARTITION, Message, Outbox
+from fink_like.outbox import ANY_PARTITION, ORIGIN, Message, Outbox
 from fink_like.spark import kafka
 
-ORIGIN = "origin"  # header: where a message was before
 ON_THE_WAY = 500  # messages that wait for their acknowledgement: what a kill may repeat
 SHOW_EVERY = 20  # messages
 INTERRUPTED_S = 5.0  # what is on its way when Ctrl-C is pressed may still arrive

@@ -19,6 +19,7 @@ class Topics:
 
     def make(self, name, partitions=1, **config):
         full = self.name(name)
+        config = {"retention.ms": "-1", **config}  # messages of 2017 are not to be removed
         made = self.admin.create_topics([NewTopic(full, partitions, 1, config=config)])
         made[full].result(20)
         return full
