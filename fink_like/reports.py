@@ -36,6 +36,10 @@ class JobFiles:
         return sorted((content for content in read if content is not None),
                       key=lambda report: report["batch"])
 
+    def settings(self, job):
+        """What a job remembered of its settings when it started, None if nothing."""
+        return self._read(f"{self.root}/jobs/{job}/settings.json")
+
     def _names(self, job):
         folder = fs.FileSelector(f"{self.root}/jobs/{job}/reports", allow_not_found=True)
         names = (entry.base_name for entry in self.files.get_file_info(folder))
