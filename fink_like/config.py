@@ -68,8 +68,7 @@ class SparkSettings:
     # Two threads, a task may fail four times (local[2] allows none).
     master: str = setting("local[2,4]", "under spark-submit its own flag wins", every=RESTART)
     driver_memory: str = setting("1500m", "under spark-submit its own flag wins", every=RESTART)
-    options: dict = setting(  # any spark.* setting
-        {}, "spark.sql.shuffle.partitions stays what the checkpoint says", every=RESTART)
+    options: dict = setting({}, every=RESTART)  # any spark.* setting
     quick_start: bool = setting(  # compile quickly instead of well: for runs of a few minutes
         False, every=RESTART)
 
@@ -86,7 +85,8 @@ class Settings:
         "", "schemas that were fetched are kept", ingest=RESTART, science=RESTART)
     surveys: tuple = setting(  # surveys whose topics ingest reads; empty: all
         (), "one more needs a restart only, and is read from the beginning of its topics. One less "
-        "stops ingest with KAFKA_DATA_LOSS: Spark takes its topics for deleted",
+        "stops ingest with KAFKA_DATA_LOSS, for Spark takes its topics for deleted; to put it back "
+        "afterwards needs the runbook, \"A survey was left out\"",
         ingest=NEW_CHECKPOINT)
     kafka: KafkaSettings = field(default_factory=KafkaSettings)
     jobs: JobSettings = field(default_factory=JobSettings)

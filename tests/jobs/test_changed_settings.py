@@ -1,12 +1,11 @@
 """What `fink_like.effects` says of Spark's checkpoints is what Spark does."""
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 
 from fink_like.jobs import ingest
-from fink_like.packets.survey import load_all
-from fink_like.spark import kafka
 from fink_like.spark.checkpoint import Checkpoint
 
 pytestmark = pytest.mark.slow
@@ -39,9 +38,16 @@ def test_one_survey_more_is_read_from_its_beginning(filled):
 
 def test_one_survey_less_stops_ingest(filled):
     assert again(filled) == 8
-    with pytest.raises(Exception, match="KAFKA_DATA_LOSS|Some data may have been lost"):
-        again(filled, surveys=("ztf",))
-    assert again(filled, surveys=()) == 8
+    for surveys in (("ztf",), ()):  # to put it back does not help: a batch is planned without it
+        with pytest.raises(Exception, match="Some data may have been lost"):
+            again(filled, surveys=surveys)
+    filled.publish(filled.prefix + TOPICS["lsst"], UNREADABLE)
+    planned = Path(filled.settings.path("jobs", "ingest", "checkpoint", "offsets"))
+    newest = max(int(path.name) for path in planned.iterdir() if path.name.isdigit())
+    assert newest > Checkpoint(filled.spark, filled.settings, "ingest").last_done()
+    for name in (f"{newest}", f".{newest}.crc"):  # the cure of docs/runbook.md
+        (planned / name).unlink()
+    assert again(filled, surveys=()) == 12
 
 
 def test_starting_offsets_are_for_a_new_checkpoint_only(filled):
@@ -49,21 +55,3 @@ def test_starting_offsets_are_for_a_new_checkpoint_only(filled):
     filled.publish(filled.prefix + TOPICS["ztf"], UNREADABLE)
     assert again(filled, starting_offsets="latest") == 12
     assert again(filled, starting_offsets="earliest") == 12
-
-
-def test_shuffle_partitions_stay_what_the_checkpoint_says(filled):
-    name, spark, seen = "spark.sql.shuffle.partitions", filled.spark, []
-    before = spark.conf.get(name)
-    try:
-        for value in ("3", "5"):
-            filled.publish(filled.prefix + TOPICS["ztf"], UNREADABLE)
-            spark.conf.set(name, value)
-            checkpoint = Checkpoint(spark, filled.settings, "other")
-            stream = kafka.stream(spark, filled.settings,
-                                  load_all(filled.settings.conf / "surveys"))
-            query = checkpoint.start(
-                stream, lambda frame, _: seen.append(frame.sparkSession.conf.get(name)))
-            query.awaitTermination()
-    finally:
-        spark.conf.set(name, before)
-    assert seen == ["3", "3"]
