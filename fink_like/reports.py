@@ -100,6 +100,11 @@ class JobFiles:
         """The folder of one job."""
         return SmallFiles(self._data, "jobs", job)
 
+    def settings(self, job):
+        """What a job remembered of its settings when it started, None if nothing."""
+        return self.of(job).read("settings.json")
+
+
     def age(self, job):
         """Seconds since a job ended a batch, or found that there was none; None: never."""
         reports = self.of(job).below("reports")

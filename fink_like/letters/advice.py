@@ -14,7 +14,7 @@ ADVICE = {
     "bad_container": SHOW,
     "record_count": "We read one record a message. Does the survey send more on purpose, tell the "
                     "developers; the messages are kept.",
-    "unknown_codec": "Install what reads the codec (see `CODECS` of fink_like/packets/wire.py), "
+    "unknown_codec": "Install what reads it (`CODECS` of fink_like/packets/container.py), "
                      + REPLAY,
     "schema_invalid": SHOW,
     "unknown_schema": "Put the schema of this id into schemas/SURVEY/ (see fink_like/packets/"

@@ -11,8 +11,9 @@ from fink_like.errors import BrokerError, PacketError
 from fink_like.letters.advice import ADVICE
 from fink_like.letters.export import headers
 from fink_like.letters.selection import Selection
-from fink_like.packets import schemas, wire
+from fink_like.packets import container, schemas, wire
 from fink_like.packets import survey as survey_declarations
+from fink_like.packets.inputs import CONTAINER_BEGINS
 from fink_like.packets.walk import locate
 from fink_like.reports import SmallFiles
 from fink_like.vocabulary import DEAD_LETTER_REASONS
@@ -81,7 +82,7 @@ def _content(value):
         part = value[at:at + IN_A_LINE]
         text = "".join(chr(b) if 32 <= b < 127 else "." for b in part)
         lines.append(f"  {at:06x}  {part.hex(' '):<{3 * IN_A_LINE}} {text}")
-    if value[:4] == wire.MAGIC:
+    if value[:4] == CONTAINER_BEGINS:
         lines += _container(value)
     elif value[:1] == b"\x00" and len(value) > wire.FRAME_BYTES:
         number = int.from_bytes(value[1:wire.FRAME_BYTES], "big")
@@ -92,13 +93,14 @@ def _content(value):
 def _container(value):
     stream = io.BytesIO(value)
     try:
-        head = fastavro.schemaless_reader(stream, wire.HEADER_SCHEMA)
+        head = fastavro.schemaless_reader(stream, container.HEADER_SCHEMA)
     except Exception as error:  # damaged bytes raise nearly anything
         return [f"  an Avro container whose header cannot be read: {error!r}"]
     meta = {name: len(text) for name, text in head["meta"].items()}
     codec = head["meta"].get("avro.codec", b"null").decode("ascii", "replace")
-    key = wire.header_key(value[:stream.tell() - wire.SYNC_BYTES])
-    return [f"  an Avro container, header of {stream.tell()} bytes, schema key {key}, codec {codec}",
+    key = wire.header_key(value[:stream.tell() - container.SYNC_BYTES])
+    return [f"  an Avro container, header of {stream.tell()} bytes, schema key {key}, "
+            f"codec {codec}",
             f"  header      {', '.join(f'{name} ({size} bytes)' for name, size in meta.items())}; "
             f"sync {head['sync'].hex()}"]
 
@@ -109,14 +111,14 @@ def _now(row, settings, surveys, is_open):
     reason, said = row["reason"], "no survey claims the topic"
     if claimed and row["value"]:
         try:
-            return _readable(_read(row["value"], claimed[0], settings), row, is_open)
+            return _readable(_read(row, claimed[0], settings), row, is_open)
         except PacketError as error:
             reason, said = error.reason, error.detail
     elif claimed:
         said = "there is nothing to read"
     lines = [f"  cannot be read: {reason}: {said}"]
     if claimed and row["value"]:
-        lines += _place_of_damage(row["value"], claimed[0], settings)
+        lines += _place_of_damage(row, claimed[0], settings)
     advice = ADVICE[reason].replace("REASON", reason)
     return [*lines, f"  what to do  {advice.replace('SURVEY', row['survey'] or 'SURVEY')}"]
 
@@ -130,19 +132,23 @@ def _readable(keys, row, is_open):
             f"{row['partition']}:{row['offset']}"]
 
 
-def _read(value, survey, settings):
+def _read(row, survey, settings):
     """Key columns, by ingest's own slow lane; PacketError if that fails."""
     from fink_like.spark.slow_lane import read_keys
-    packet = wire.split(value, survey.wire, _book(survey.name, settings))
+    packet = _split(row, survey, _book(survey.name, settings))
     return read_keys(survey, wire.decode(packet.datum, packet.schema))
 
 
-def _place_of_damage(value, survey, settings):
+def _split(row, survey, book):
+    return wire.split(row["value"], survey.input_of(row["topic"]), book, row["key"])
+
+
+def _place_of_damage(row, survey, settings):
     book = _book(survey.name, settings)
     try:
-        packet = wire.split(value, survey.wire, book)
+        packet = _split(row, survey, book)
     except PacketError as error:
-        return _other_schemas(value, book) if error.reason == "unknown_schema" else []
+        return _other_schemas(row["value"], book) if error.reason == "unknown_schema" else []
     stop = locate(packet.datum, packet.schema.avro)
     return [] if stop is None else [
         f"  stops at    field {stop.path or '(behind the last)'}, byte {stop.offset} of the "
@@ -158,16 +164,9 @@ def _other_schemas(value, book):
 
 
 def _book(name, settings):
-    """Schemas of the project, of packets met before, and of the registry."""
+    """Schemas of the project and of packets met before."""
     kept = SmallFiles(settings.data, "schemas", name)
     known = [schemas.PacketSchema(one["key"], one["avro"], base64.b64decode(one["header"]),
                                   one["codec"]) for one in map(kept.read, kept.names())]
     folder = Path(settings.schemas) / name
-    return schemas.SchemaBook(folder if folder.is_dir() else None, known, _fetch(settings.registry))
-
-
-def _fetch(registry):
-    if not registry:
-        return None
-    from fink_like.spark.slow_lane import registry_fetch
-    return registry_fetch(registry)
+    return schemas.SchemaBook(folder if folder.is_dir() else None, known, settings.registry)
