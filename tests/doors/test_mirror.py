@@ -157,7 +157,10 @@ ONE_MIRROR = """
     import sys, time
     from fink_like import config, mirror
     servers, theirs, ours, group, caught_up = sys.argv[1:]
-    settings = config.load(environment={}, **{"kafka.servers": servers})
+    # Delivered late and committed often: what is committed before it is delivered would be lost.
+    mirror.COMMIT_EVERY_S = 0.05
+    settings = config.load(environment={}, **{"kafka.servers": servers,
+                                              "kafka.options": {"linger.ms": 400}})
     source = mirror.Source(servers, theirs, group,
                            {"session.timeout.ms": 6000, "heartbeat.interval.ms": 500})
     def say(summary, lag):
@@ -207,9 +210,9 @@ def test_killed_at_any_moment_every_message_arrives(topics, source):
     for least in (300, 4000, 1):
         process = launch(topics, theirs, ours)
         acknowledged(process, least)
+        time.sleep(0.3)  # in the middle between two deliveries
         process.kill()
         process.wait()
-        time.sleep(0.1)
     source.fill(theirs, 1000, begin=40_000)
     process = launch(topics, theirs, ours, "yes")
     assert process.communicate(timeout=120)[0].splitlines()[-1].startswith("ended")
