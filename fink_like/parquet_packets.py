@@ -15,7 +15,7 @@ import fastavro
 import pyarrow.parquet as pq
 
 from fink_like.errors import ConfigError, PacketError
-from fink_like.packets import container_files, schemas, wire
+from fink_like.packets import container, container_files, schemas, wire
 from fink_like.packets import survey as survey_declarations
 
 ROWS_A_READ = 64  # rows of up to 0.9 MB

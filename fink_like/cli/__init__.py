@@ -1,6 +1,6 @@
 """The command line: each command is a few lines around one call of the library.
 
-``machine`` sets this machine up, ``packets`` makes and moves packets, ``jobs`` runs the street,
+``machine`` sets this machine up, ``packets`` makes packets, ``copies`` sends them again, ``jobs`` runs the street,
 ``looks`` shows what it did, ``books`` balances a night, ``letters`` looks after what could not be
 read, ``care`` after checkpoints and alarms.
 """
