@@ -12,6 +12,7 @@ import sys
 from fink_like import __version__
 from fink_like.cli import (  # noqa: F401  each registers its commands
     books,
+    care,
     jobs,
     letters,
     looks,
