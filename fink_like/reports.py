@@ -47,6 +47,11 @@ class SmallFiles:
         except FileNotFoundError:
             return None
 
+    def age(self, name):
+        """Seconds since a file was written; None if it is not there."""
+        found = self.files.get_file_info(f"{self.path}/{name}")
+        return None if found.mtime_ns is None else time.time() - found.mtime_ns / 1e9
+
     def write(self, name, content):
         """Write a file, all of it or nothing; what was there is replaced."""
         self.files.create_dir(self.path, recursive=True)

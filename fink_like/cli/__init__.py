@@ -1,8 +1,9 @@
 """The command line: each command is a few lines around one call of the library.
 
-``machine`` sets this machine up, ``packets`` makes packets, ``copies`` sends them again, ``jobs`` runs the street,
-``looks`` shows what it did, ``books`` balances a night, ``letters`` looks after what could not be
-read, ``care`` after checkpoints and alarms.
+``machine`` sets this machine up, ``packets`` makes packets, ``copies`` sends them again or over
+from elsewhere, ``jobs`` runs the street, ``looks`` shows what it did, ``books`` balances a night,
+``letters`` looks after what could not be read, ``care`` after checkpoints and alarms, ``declared``
+shows settings and schemas.
 """
 
 import argparse
@@ -12,6 +13,9 @@ import sys
 from fink_like import __version__
 from fink_like.cli import (  # noqa: F401  each registers its commands
     books,
+    care,
+    copies,
+    declared,
     jobs,
     letters,
     looks,

@@ -99,7 +99,7 @@ def _container(value):
     meta = {name: len(text) for name, text in head["meta"].items()}
     codec = head["meta"].get("avro.codec", b"null").decode("ascii", "replace")
     key = wire.header_key(value[:stream.tell() - container.SYNC_BYTES])
-    return [f"  an Avro container, header of {stream.tell()} bytes, schema key {key}, "
+    return [f"  an Avro container, its header {stream.tell()} bytes, schema key {key}, "
             f"codec {codec}",
             f"  header      {', '.join(f'{name} ({size} bytes)' for name, size in meta.items())}; "
             f"sync {head['sync'].hex()}"]

@@ -12,6 +12,13 @@ ANSWER_S = 20
 SERVERS_DEFAULT = -1  # number of copies: what the server is set to
 
 
+def pattern(settings, surveys, left_out=()):
+    """Regular expression of the topics that ingest reads: parameters as `stream`."""
+    read = [s for s in surveys.values() if not settings.surveys or s.name in settings.surveys]
+    others = "".join(f"(?!{re.escape(name)}$)" for name in sorted(left_out))
+    return f"^{others}(" + "|".join(f"({s.topics})" for s in read) + ")$"
+
+
 def stream(spark, settings, surveys, messages, left_out=()):
     """The surveys' topics as a stream of messages.
 
@@ -33,12 +40,9 @@ def stream(spark, settings, surveys, messages, left_out=()):
     DataFrame
         key, value, topic, partition, offset, timestamp, timestampType, headers.
     """
-    read = [s for s in surveys.values() if not settings.surveys or s.name in settings.surveys]
-    others = "".join(f"(?!{re.escape(name)}$)" for name in sorted(left_out))
-    pattern = f"^{others}(" + "|".join(f"({s.topics})" for s in read) + ")$"
     reader = (spark.readStream.format("kafka")
               .option("kafka.bootstrap.servers", settings.kafka.servers)
-              .option("subscribePattern", pattern)
+              .option("subscribePattern", pattern(settings, surveys, left_out))
               .option("startingOffsets", settings.kafka.starting_offsets)
               .option("failOnDataLoss", "false").option("includeHeaders", "true")
               .option("maxOffsetsPerTrigger", messages)

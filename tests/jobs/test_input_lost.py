@@ -136,3 +136,24 @@ def test_a_batch_that_was_planned_meets_the_guard_too(street, admin, night, monk
     guard.accept(files(street), "tried")
     street.run(ingest)
     assert street.table("bronze").count() == 15
+
+
+def test_a_topic_that_is_not_read_any_more_stops_ingest_before_spark_forgets_it(street, night):
+    """Taken in again later, it would be read from its beginning, and be in bronze twice."""
+    declared = street.project / "conf" / "surveys" / "ztf.yaml"
+    before = declared.read_text()
+    declared.write_text(before.replace("ztf_.*", "ztf_2026.*", 1))
+    with pytest.raises(RefusedStart, match=rf"{night}:0 was read to 10, and .* not take it in"):
+        street.run(ingest)
+    declared.write_text(before)
+    street.publish(night, packets(street, 2, seed=2))
+    street.run(ingest)
+    assert street.table("bronze").count() == 12
+    declared.write_text(before.replace("ztf_.*", "ztf_2026.*", 1))
+    with pytest.raises(RefusedStart):
+        street.run(ingest)
+    guard.accept(files(street), "those nights are done with")
+    street.run(ingest)
+    declared.write_text(before)
+    street.run(ingest)
+    assert street.table("bronze").count() == 12

@@ -1,6 +1,5 @@
 """Dead letters: counted, looked at, taken along, read again."""
 
-import contextlib
 import csv
 import os
 import subprocess
@@ -33,22 +32,6 @@ def add_late_schema(settings):
     folder = settings.schemas / "lsst"
     newest = max(folder.glob("*.yaml"), key=lambda path: "id: 1100" in path.read_text())
     (folder / "late.yaml").write_text(newest.read_text().replace("id: 1100", f"id: {LATE_ID}"))
-
-
-@pytest.fixture
-def at_home(monkeypatch, spark):
-    """The command line in a project of the test's, its Spark session being the tests'."""
-    @contextlib.contextmanager
-    def ours(settings):
-        yield spark
-
-    def go(settings, *words):
-        monkeypatch.setenv("FINK_LIKE__ROOT", settings.root)
-        monkeypatch.setenv("FINK_LIKE__KAFKA__SERVERS", settings.kafka.servers)
-        monkeypatch.setattr("fink_like.cli.jobs.spark_session", ours)
-        return cli.main([*words, "--data", settings.data])
-
-    return go
 
 
 def spot(row):
