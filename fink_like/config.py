@@ -29,8 +29,8 @@ class KafkaSettings:
 
     servers: str = setting(  # host:port,host:port the surveys' topics are on
         "127.0.0.1:9092", "another address of the same cluster needs a restart only. On another "
-        "cluster the offsets of the old checkpoint are wrong: ingest would stop with "
-        "KAFKA_DATA_LOSS, or pass over messages in silence", ingest=NEW_CHECKPOINT,
+        "cluster the offsets of the old checkpoint are wrong: ingest refuses to start, for its "
+        "topics are not there, or have other ids", ingest=NEW_CHECKPOINT,
         distribute=RESTART)
     out_servers: str = setting(  # where substreams go; empty: the same servers
         "", "the substreams' topics are made there; what has been sent is not sent again",
@@ -92,10 +92,9 @@ class Settings:
     registry: str = setting(  # URL of a schema registry; empty: only the schemas/ folder
         "", "schemas that were fetched are kept", ingest=RESTART, science=RESTART)
     surveys: tuple = setting(  # surveys whose topics ingest reads; empty: all
-        (), "one more needs a restart only, and is read from the beginning of its topics. One less "
-        "stops ingest with KAFKA_DATA_LOSS, for Spark takes its topics for deleted; to put it back "
-        "afterwards needs the runbook, \"A survey was left out\"",
-        ingest=NEW_CHECKPOINT)
+        (), "one more needs a restart only, and is read from the beginning of its topics. With one "
+        "less ingest refuses to start: see the runbook, \"A survey was left out\"",
+        ingest=RESTART)
     kafka: KafkaSettings = field(default_factory=KafkaSettings)
     jobs: JobSettings = field(default_factory=JobSettings)
     spark: SparkSettings = field(default_factory=SparkSettings)

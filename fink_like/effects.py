@@ -37,8 +37,8 @@ def setting(default, note="", **effects):
 
 FILES = {
     "conf/surveys/*.yaml": setting(
-        None, "topics that have been read and that the pattern no longer takes in stop ingest with "
-        "KAFKA_DATA_LOSS; rows that are written stay as they are", every=RESTART),
+        None, "ingest refuses to start if a pattern no longer takes in topics that have been read; "
+        "rows that are written stay as they are", every=RESTART),
     "conf/modules.yaml": setting(None, science=RESTART, distribute=RESTART),
     "conf/filters/*.yaml": setting(
         None, "one that is invalid keeps its last good version", distribute=NEXT_BATCH),
