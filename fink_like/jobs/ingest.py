@@ -5,7 +5,7 @@ import json
 from fink_like.packets import survey as survey_declarations
 from fink_like.packets.schemas import PacketSchema, names_and_types
 from fink_like.packets.wire import read_header
-from fink_like.spark import bronze, kafka, tables
+from fink_like.spark import bronze, kafka, tables, two_looks
 from fink_like.spark.checkpoint import Checkpoint
 from fink_like.spark.schema_store import SchemaStore
 from fink_like.spark.slow_lane import registry_fetch
@@ -37,9 +37,11 @@ def run(settings, spark, until_caught_up=False):
     def one_batch(messages, batch_id):
         store.refresh()
         frozen = checkpoint.freeze(batch_id, {"schemas": store.keys()})
-        rows = bronze.rows(messages, settings, surveys, store.pick(frozen["schemas"]), batch_id)
-        tables.append(rows, path, checkpoint.app_id, batch_id, checkpoint.note(batch_id),
-                      compression="lz4_raw")
+        known = store.pick(frozen["schemas"])
+        two_looks.append(
+            bronze.first_look(messages, surveys, known, batch_id),
+            lambda unread: bronze.look_again(unread, settings, surveys, known, batch_id),
+            path, checkpoint.app_id, batch_id, checkpoint.note(batch_id))
         files = tables.newest_files(spark, path)
         checkpoint.report(batch_id, rows=tables.count_rows(files, "state"))
         if tables.largest(files, "lane") == "slow":
