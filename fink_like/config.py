@@ -38,7 +38,7 @@ class JobSettings:
     """How the three jobs cut the stream into batches."""
 
     trigger: str = "1 second"  # shortest time between two batches
-    ingest_messages: int = 3000  # messages in one ingest batch
+    ingest_messages: int = 10_000  # most messages in one ingest batch; each costs 0.7 s beside them
     science_bytes: str = "256m"  # bronze read by one science batch
     distribute_bytes: str = "64m"  # silver read by one distribute batch
 

@@ -73,8 +73,9 @@ def append(frame, look_again, path, app_id, batch_id, note):
 def _write(spark, transaction, frame):
     """Write files; the ``AddFile`` actions."""
     jvm = spark._jvm
+    conf = spark._jsparkSession.sessionState().conf()
     options = jvm.org.apache.spark.sql.delta.DeltaOptions(
-        jvm.PythonUtils.toScalaMap({"compression": CODEC}), spark._jsparkSession.sessionState().conf())
+        jvm.PythonUtils.toScalaMap({"compression": CODEC}), conf)
     written = transaction.writeFiles(frame._jdf, jvm.scala.Option.apply(options))
     return list(jvm.scala.jdk.javaapi.CollectionConverters.asJava(written))
 
