@@ -35,7 +35,7 @@ def run(given):
     with Street() as street:
         free = shutil.disk_usage(street.folder).free
         if free < alerts * BYTES:
-            raise SetupError(f"{street.folder}: {free / 1e9:.0f} GB free, a burst of {alerts} needs "
+            raise SetupError(f"{street.folder}: {free / 1e9:.0f} GB free, {alerts} alerts need "
                              f"{alerts * BYTES / 1e9:.0f}: give --alerts")
         figures = _measure(street, street.plan["burst"], alerts)
     measured.write(street.folder, "burst", figures, street.peak)

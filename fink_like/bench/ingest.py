@@ -84,7 +84,7 @@ def _one(street, what, alerts, seed):
     stored, began = _stored(street), time.time()
     done = measured.per_alert(measured.timed(lambda: _catch_up(street)), alerts)
     rows = (tables.read(street.spark, street.settings.path("bronze"))
-            .where(f"topic = '{topic}' AND ingest_time >= timestamp_seconds({began})"))
+            .where(f"topic = '{topic}' AND ingest_time >= timestamp_millis({int(1000 * began)})"))
     count, p50, p95 = rows.selectExpr(
         "count(*)", *(f"percentile(unix_micros(ingest_time) - unix_micros(kafka_time), {q}) / 1e6"
                       for q in (0.5, 0.95))).first()
