@@ -69,9 +69,8 @@ def _changes(job, kept, settings):
 
 def _lesser(name, was, now):
     """A restart, where the values show that the offsets of the checkpoint stay right."""
-    wider = name == "surveys" and (not now or was and set(was) <= set(now))
     same_cluster = name == "kafka.servers" and {*was.split(",")} & {*now.split(",")}
-    return effects.RESTART if wider or same_cluster else None
+    return effects.RESTART if same_cluster else None
 
 
 def _rank(effect):

@@ -3,7 +3,7 @@
 from fink_like.jobs.care import Care
 from fink_like.jobs.errands import Errands
 from fink_like.packets import survey as survey_declarations
-from fink_like.spark import bronze, commits, kafka, tables
+from fink_like.spark import bronze, commits, kafka, tables, two_looks
 from fink_like.spark.checkpoint import Checkpoint
 from fink_like.spark.guard import Guard
 from fink_like.spark.learning import learn_schemas
@@ -52,10 +52,11 @@ def run(settings, spark, until_caught_up=False):
         plan = guard.check(*checkpoint.plan(batch_id))
         store.refresh()
         frozen = checkpoint.freeze(batch_id, {"schemas": store.keys(), "absent": store.absent()})
-        rows = bronze.rows(messages, settings, surveys, store.pick(frozen["schemas"]), batch_id,
-                           frozen["absent"])
-        tables.append(rows, path, checkpoint.app_id, batch_id, checkpoint.note(batch_id, **plan),
-                      compression="lz4_raw")
+        known, absent = store.pick(frozen["schemas"]), frozen["absent"]
+        two_looks.append(
+            bronze.first_look(messages, surveys, known, batch_id),
+            lambda unread: bronze.look_again(unread, settings, surveys, known, batch_id, absent),
+            path, checkpoint.app_id, batch_id, checkpoint.note(batch_id, **plan))
         files = commits.files_of(commits.commit_of(spark, path, checkpoint.app_id, batch_id))
         counts = commits.count_rows(files, "state")
         checkpoint.report(batch_id, rows=counts)

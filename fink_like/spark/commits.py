@@ -13,11 +13,16 @@ def last_batch(spark, path, app_id):
     if not DeltaTable.isDeltaTable(spark, path):
         return -1
     try:
-        log = spark._jvm.org.apache.spark.sql.delta.DeltaLog.forTable(spark._jsparkSession, path)
+        log = delta_log(spark, path)
         found = log.update(False, _none(spark), _none(spark)).transactions().get(app_id)
     except Py4JJavaError as error:
         raise OSError(f"cannot read the Delta log of {path}: {error.java_exception}") from error
     return int(found.get()) if found.isDefined() else -1
+
+
+def delta_log(spark, path):
+    """The Delta log of a table, an object of the JVM."""
+    return spark._jvm.org.apache.spark.sql.delta.DeltaLog.forTable(spark._jsparkSession, path)
 
 
 def _none(spark):
@@ -81,8 +86,7 @@ def largest(files, column):
 
 def version_of(spark, path):
     """Newest version of a table."""
-    log = spark._jvm.org.apache.spark.sql.delta.DeltaLog.forTable(spark._jsparkSession, path)
-    return log.update(False, _none(spark), _none(spark)).version()
+    return delta_log(spark, path).update(False, _none(spark), _none(spark)).version()
 
 
 def actions(spark, path, version):

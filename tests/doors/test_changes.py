@@ -77,14 +77,6 @@ def test_topics_that_exist_are_not_altered(started):
     assert not found["ingest"] and "to do" not in text
 
 
-@pytest.mark.parametrize("was, now, effect", [
-    ("", "a", effects.NEW_CHECKPOINT), ("a", "a,b", effects.RESTART), ("a", "", effects.RESTART),
-    ("a,b", "b", effects.NEW_CHECKPOINT)])
-def test_fewer_surveys_are_worse_than_more(started, was, now, effect):
-    found, _ = started(surveys=was)(surveys=now)
-    assert effects_of(found, "ingest") == {"surveys": effect}
-
-
 def test_another_address_of_the_same_cluster(started):
     found, _ = started(**{"kafka.servers": "a:1,b:1"})(**{"kafka.servers": "b:1,c:1"})
     assert effects_of(found, "ingest") == {"kafka.servers": effects.RESTART}
