@@ -1,6 +1,7 @@
 """What `fink_like.effects` says of Spark's checkpoints is what Spark does."""
 
 import dataclasses
+
 import pytest
 
 from fink_like.errors import RefusedStart
