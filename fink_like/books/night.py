@@ -10,6 +10,7 @@ from fink_like.books.snapshot import OFFSET_BITS, Snapshot
 from fink_like.client.archive import in_nights, open_table
 from fink_like.errors import SetupError
 from fink_like.reports import JOBS, SmallFiles
+from fink_like.vocabulary import LEDGER
 
 WRITES = dict(zip(JOBS, ("bronze", "silver", "deliveries")))
 PLACE = {name: (name,) for name in ("topic", "partition", "offset")}
@@ -138,8 +139,7 @@ def _all_lines(data):
     try:
         return open_table(data, "ledger")
     except SetupError:
-        return pd.DataFrame(columns=["job", "kind", "batch", "table_version", "read_version",
-                                     "topic", "partition", "nights", "night_rows", "seconds"])
+        return pd.DataFrame(columns=[column.name for column in LEDGER])
 
 
 def _read_version(night, job, table):
@@ -168,3 +168,10 @@ def _versions(night):
 def place_codes(keys):
     """The partitions that Kafka coordinates are of."""
     return np.asarray(keys) >> OFFSET_BITS
+
+
+def among(values, known):
+    """Which values are in a sorted array; numpy's own `isin` takes ten times as long."""
+    if not len(known):
+        return np.zeros(len(values), bool)
+    return known[np.minimum(np.searchsorted(known, values), len(known) - 1)] == values
