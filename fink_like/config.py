@@ -47,6 +47,7 @@ class JobSettings:
     disk_pause: float = 0.95  # ingest waits from there on
     science_bytes: str = "256m"  # bronze read by one science batch
     distribute_bytes: str = "64m"  # silver read by one distribute batch
+    closed_after_hours: float = 6.0  # without a batch, a past night is closed (`fink-like nightly`)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ import json
 
 from fink_like.jobs.care import Care
 from fink_like.jobs.errands import Errands
+from fink_like.jobs.upkeep import Upkeep
 from fink_like.packets import survey as survey_declarations
 from fink_like.packets.schemas import PacketSchema, names_and_types
 from fink_like.packets.wire import read_header
@@ -84,8 +85,10 @@ def errands(settings, spark):
         checkpoint.files.write("lag.json", guard.lag(read))
 
     ledger = Ledger(spark, settings, checkpoint, path)
+    upkeep = Upkeep(spark, settings, JOB)
     return Errands(spark, checkpoint.folder, [ledger.catch_up, lag],
-                   {"redrive": redrive.run})
+                   {"redrive": redrive.run, "duplicates": upkeep.mark_duplicates,
+                    **upkeep.handlers()})
 
 
 def learn_schemas(rows, store, registry):

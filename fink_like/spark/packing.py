@@ -1,16 +1,19 @@
-"""Compaction of packets: the many small files of a night become few large ones, rows in order.
+"""Compaction: the many small files of a closed night become few large ones.
 
-Delta's own OPTIMIZE takes files by their size: of 32 files of four Kafka partitions it made four
-that span all partitions and three quarters of the offsets each, with rows in any order inside, and
-another codec (tried, 4.4.0). A packet would then be looked for in all of them. So a run of files
-that are neighbours in (topic, partition, offset) is read, sorted and written as one file, through
-Delta's own transaction: the commit says "no data change", removes just these files, fails if
-anybody else removed one, and lets appends pass. A kill leaves a file that VACUUM finds.
+Tables without packets are left to Delta's OPTIMIZE. Bronze shall stay in (topic, partition, offset)
+order, by which packets are fetched, and OPTIMIZE takes files by their size: of 32 files of four
+Kafka partitions it made four that span all partitions and three quarters of the offsets each, with
+rows in any order inside, and another codec (tried, 4.4.0). A packet would be looked for in all of
+them. So a run of files that are neighbours in that order is read, sorted and written as one file,
+through Delta's own transaction: the commit says "no data change", removes just these files, fails
+if anybody else removed one, and lets appends pass. A kill leaves a file that VACUUM finds.
 """
 
 import json
+import math
 import time
 
+from delta.tables import DeltaTable
 from pyspark.sql import DataFrame
 
 from fink_like.errors import BrokerError
@@ -38,7 +41,7 @@ def pack(spark, path, night, seconds=60.0, compression="lz4_raw"):
     Returns
     -------
     dict
-        ``before``, ``after`` {files, bytes} of the night, ``left``: files that are still to be made.
+        ``before``, ``after`` {files, bytes} of the night, ``left``: files still to be made.
     """
     snapshot = commits.snapshot(spark, path)
     files = night_files(spark, snapshot, night)
@@ -56,6 +59,30 @@ def pack(spark, path, night, seconds=60.0, compression="lz4_raw"):
     gone = {file["path"] for group in many[:len(made)] for file in group}
     kept = [file for file in files if file["path"] not in gone]
     return {"before": size(files), "after": size([*kept, *made]), "left": left}
+
+
+def optimize(spark, path, night, columns=()):
+    """Let Delta compact a night of a table without packets, Z-ordered by columns if there are.
+
+    A night of as few files as its size asks for is left as it is: Delta would Z-order it anew.
+
+    Returns
+    -------
+    dict
+        ``before``, ``after``, as `pack`.
+    """
+    before = size(night_files(spark, commits.snapshot(spark, path), night))
+    if before["files"] > max(1, math.ceil(before["bytes"] / TARGET)):
+        table = DeltaTable.forPath(spark, path).optimize().where(f"night = {int(night)}")
+        table.executeZOrderBy(*columns) if columns else table.executeCompaction()
+    return {"before": before, "after": size(night_files(spark, commits.snapshot(spark, path),
+                                                        night))}
+
+
+def merge(spark, path):
+    """Let Delta make few files of a small table, if there is one."""
+    if DeltaTable.isDeltaTable(spark, path):
+        DeltaTable.forPath(spark, path).optimize().executeCompaction()
 
 
 def night_files(spark, snapshot, night):
