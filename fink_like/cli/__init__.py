@@ -1,7 +1,8 @@
 """The command line: each command is a few lines around one call of the library.
 
 ``machine`` sets this machine up, ``packets`` makes and moves packets, ``jobs`` runs the street,
-``looks`` shows what it did.
+``looks`` shows what it did, ``books`` balances a night, ``letters`` cares for what could not be read,
+``care`` for checkpoints and alarms.
 """
 
 import argparse
@@ -9,7 +10,13 @@ import signal
 import sys
 
 from fink_like import __version__
-from fink_like.cli import jobs, looks, machine, packets  # noqa: F401  each registers its commands
+from fink_like.cli import (  # noqa: F401  each registers its commands
+    books,
+    jobs,
+    looks,
+    machine,
+    packets,
+)
 from fink_like.cli.command import COMMANDS, add_to  # noqa: F401
 from fink_like.errors import BrokerError
 

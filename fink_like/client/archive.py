@@ -6,13 +6,17 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.dataset as ds
 from deltalake import DeltaTable
 from deltalake.exceptions import TableNotFoundError
 from pyarrow import fs
 
 from fink_like.errors import ConfigError, SetupError
-from fink_like.reports import filesystem
+from fink_like.reports import JOBS, SmallFiles, filesystem
 from fink_like.vocabulary import AB_ZEROPOINT, LIGHT_CURVE
+
+LEDGER, DEAD_LETTERS = "ledger", "dead_letters"
+PLACE = ["topic", "partition", "offset"]
 
 MAGNITUDE_SNR = 3.0  # below, a magnitude and its error say less than the 5-sigma limit
 LIMIT_SIGMAS = 5.0
@@ -29,8 +33,9 @@ def open_table(data, name, nights=None, columns=None, where=None):
     data : str or Path
         The broker's data folder, setting ``data``.
     name : str
-        ``silver``, ``rescores``, ``bronze`` or ``deliveries``; their columns are described in
-        `fink_like.vocabulary`.
+        ``silver``, ``rescores``, ``bronze`` or ``deliveries``; ``ledger``: what each batch of each
+        job did; ``dead_letters``: rows of bronze that could not be read, and have not been read
+        later either. Columns are described in `fink_like.vocabulary`.
     nights : int or iterable of int, optional
         Observing nights YYYYMMDD; all if not given.
     columns : iterable of str, optional
@@ -53,29 +58,74 @@ def open_table(data, name, nights=None, columns=None, where=None):
     ConfigError
         There is no such column.
     """
+    if name == DEAD_LETTERS:
+        return _dead_letters(data, nights, columns, where)
     dataset = open_dataset(data, name)
     leaves = _leaves(dataset.schema)
     chosen = _choose(leaves, columns, name)
-    near = None if nights is None else pc.field("night").isin(
-        [nights] if isinstance(nights, (int, np.integer)) else [int(night) for night in nights])
+    near = None if nights is None else in_nights(nights)
+    if nights is not None and "night" not in leaves:
+        raise ConfigError(f"table {name} has no column night to select by; its lines name several")
     if where is not None:
         near = where if near is None else near & where
     table = dataset.to_table(columns={n: pc.field(*leaves[n]) for n in chosen}, filter=near)
     return pd.DataFrame({n: _series(table[n]) for n in chosen})
 
 
+def in_nights(nights):
+    """The rows of one or several nights, as a condition."""
+    one = isinstance(nights, (int, np.integer))
+    return pc.field("night").isin([int(night) for night in ([nights] if one else nights)])
+
+
+def _dead_letters(data, nights, columns, where):
+    """Letters of which the newest attempt is not ok: `fink_like.spark.redrive.open_letters`."""
+    unread = pc.field("state") != "ok"
+    tried = open_table(data, "bronze", columns=[*PLACE, "attempt", "state"],
+                       where=unread | (pc.field("attempt") > 0))
+    newest = tried.sort_values("attempt").drop_duplicates(PLACE, keep="last")
+    still = newest.loc[newest["state"] != "ok", [*PLACE, "attempt"]]
+    chosen = _choose(_leaves(open_dataset(data, "bronze").schema), columns, DEAD_LETTERS)
+    rows = open_table(data, "bronze", nights, [*chosen, *PLACE, "attempt"],
+                      unread if where is None else unread & where)
+    return rows.merge(still, on=[*PLACE, "attempt"])[chosen]
+
+
 def open_dataset(data, name):
     """A table as a lazy `pyarrow.dataset.Dataset`, for more rows than memory holds.
 
+    Parameters and errors as `open_table`; not of ``dead_letters``.
+    """
+    if name == LEDGER:
+        kept = [f"{name}/{job}" for job in JOBS if SmallFiles(data, name, job, "_delta_log").names()]
+        return ds.dataset([dataset_of(open_delta(data, job), data, job) for job in
+                           kept or [f"{name}/{JOBS[0]}"]])
+    return dataset_of(open_delta(data, name), data, name)
+
+
+def dataset_of(table, data, name):
+    """A Delta table as a dataset on Arrow's own file system.
+
+    deltalake's calls Python from Arrow's threads, and one that is still reading ahead when Python
+    ends aborts it (apache/arrow issue 34314).
+    """
+    files, folder = filesystem(data)
+    return table.to_pyarrow_dataset(
+        filesystem=fs.SubTreeFileSystem(f"{folder.rstrip('/')}/{name}", files))
+
+
+def open_delta(data, name):
+    """A table of the data folder, at its newest version.
+
     Parameters and errors as `open_table`.
+
+    Returns
+    -------
+    deltalake.DeltaTable
     """
     path = f"{str(data).rstrip('/')}/{name}"
     try:
-        # Arrow's own file system: deltalake's calls Python from Arrow's threads, and one that
-        # is still reading ahead when Python ends aborts it (apache/arrow issue 34314).
-        files, folder = filesystem(data)
-        return DeltaTable(path).to_pyarrow_dataset(
-            filesystem=fs.SubTreeFileSystem(f"{folder.rstrip('/')}/{name}", files))
+        return DeltaTable(path)
     except TableNotFoundError as error:
         raise SetupError(f"no table {name} in {data}: give the broker's data folder (setting "
                          "`data`); `bin/demo` makes one in var/demo/data") from error

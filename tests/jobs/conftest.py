@@ -1,15 +1,18 @@
 """A street of one's own: topics and tables that no other test touches, the jobs, and counting."""
 
+import shutil
 import uuid
 from pathlib import Path
 
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from fink_like import config
+from fink_like import config, simulator
 from fink_like.jobs import distribute, ingest, science
 from fink_like.spark import kafka as kafka_tables
 from fink_like.spark import tables
+from fink_like.spark.control import ControlFolder
+from fink_like.spark.lease import release
 
 COORDINATES = ("topic", "partition", "offset")
 
@@ -141,3 +144,44 @@ def make_street(project, kafka, spark, tmp_path):
 @pytest.fixture(scope="session")
 def repository():
     return Path(__file__).resolve().parents[2]
+
+
+# One night for all tests that only look, or break a copy: two parts, damage of every kind.
+
+FAULTS = {"truncated": 0.1, "flipped": 0.05, "unknown_schema": 0.1, "empty": 0.05,
+          "duplicate": 0.1}
+LATE_ID = 1199  # a schema that comes after its packets
+
+
+@pytest.fixture(scope="session")
+def worn_street(kafka, spark, tmp_path_factory, repository):
+    """A street that has run on damaged packets of both surveys; not to be changed."""
+    folder = tmp_path_factory.mktemp("worn")
+    for name in ("conf", "schemas", "science_modules"):
+        shutil.copytree(repository / name, folder / "project" / name,
+                        ignore=shutil.ignore_patterns("__pycache__"))
+    street = Street(folder / "project", kafka.servers, spark, folder)
+    topics = {"ztf": "ztf_20250101_programid1", "lsst": "lsst-alerts-v11.0"}
+    for seed in (3, 4):
+        for survey, name in topics.items():
+            model = simulator.open_survey(street.project, survey)
+            made = simulator.night(model, 30, seed=seed, faults=FAULTS, cutouts=False)
+            values = [value for batch in made for value in batch.values]
+            street.publish(street.topic(name), [*values, None])
+        model = simulator.open_survey(street.project, "lsst")
+        late = [value[:1] + LATE_ID.to_bytes(4, "big") + value[5:] for batch in
+                simulator.night(model, 20, seed=seed + 50, cutouts=False) for value in batch.values]
+        street.publish(street.topic(topics["lsst"]), late[:2])
+        street.run()
+    for job in ("ingest", "science", "distribute"):  # nobody runs them any more
+        release(ControlFolder(spark, street.settings.path("jobs", job)))
+    return street
+
+
+@pytest.fixture
+def worn(worn_street, tmp_path):
+    """Settings of a copy of `worn_street`'s project and tables, to be broken."""
+    project = shutil.copytree(worn_street.project, tmp_path / "worn")
+    data = shutil.copytree(worn_street.settings.data, tmp_path / "data")
+    return config.load(project, environment={}, data=str(data),
+                       **{"kafka.servers": worn_street.settings.kafka.servers})
