@@ -2,7 +2,7 @@
 
 ``machine`` sets this machine up, ``packets`` makes and moves packets, ``jobs`` runs the street,
 ``looks`` shows what it did, ``books`` balances a night, ``letters`` cares for what could not be read,
-``care`` for checkpoints and alarms.
+``care`` for checkpoints and alarms, ``nightly`` for closed nights.
 """
 
 import argparse
@@ -15,6 +15,7 @@ from fink_like.cli import (  # noqa: F401  each registers its commands
     jobs,
     looks,
     machine,
+    nightly,
     packets,
 )
 from fink_like.cli.command import COMMANDS, add_to  # noqa: F401

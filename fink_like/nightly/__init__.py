@@ -4,15 +4,15 @@ The tables' own jobs do the work when asked (`fink_like.ask`), beside their batc
 not run is stood in for, under its lease. Each step is noted when it is done: a kill at any moment
 and a second run finish the work, a third finds nothing to do.
 
-``nights`` which nights, and what is done of them; ``figures`` what happened in one; ``check``
-whether it balances; ``report`` and ``plots`` tell.
+``nights`` which nights, and what is done of them; ``figures`` what happened in one; ``report``,
+``page`` and ``plots`` tell it. Whether it balances, `fink_like.books` says.
 """
 
 import contextlib
 
+from fink_like import books
 from fink_like.ask import ask
 from fink_like.nightly import report
-from fink_like.nightly.check import balance
 from fink_like.nightly.nights import Night, closed, open_reason
 from fink_like.reports import JOBS, SmallFiles
 
@@ -110,12 +110,13 @@ class Nightly:
 
     def _report(self, one, tables):
         """Check and report a night; whether it balances."""
-        result = balance(self._settings, one.number)
-        where = report.write(self._settings, one, result, tables)
+        found = books.balance(books.read(self._settings.data, one.number))
+        where = report.write(self._settings, one, found, tables)
         one.step("report", lambda: {"where": where})
-        self._say(f"night {one.number}: " + ("balances" if not result.discrepancies else
-                  "DOES NOT BALANCE: " + "; ".join(result.discrepancies)) + f"; see {where}")
-        return not result.discrepancies
+        wrong = len(found["discrepancies"])
+        self._say(f"night {one.number}: " + (f"DOES NOT BALANCE: {wrong} discrepancies" if wrong
+                                             else "balances") + f"; see {where}/report.md")
+        return found["balances"]
 
     def _ask(self, job, what, **arguments):
         return ask(self._settings, job, {"do": what, **arguments}, self._session, PATIENCE_S)

@@ -3,9 +3,8 @@
 import datetime
 import time
 
-import pandas as pd
-
 from fink_like import client
+from fink_like.books.snapshot import Snapshot
 from fink_like.errors import SetupError
 from fink_like.packets import survey as survey_declarations
 from fink_like.reports import JOBS
@@ -64,32 +63,26 @@ class Night:
         self._files.write(f"{self.number}.json", self._kept)
 
 
-def ledger(settings, job):
-    """A job's ledger as a frame; without lines if there is none.
+def written(settings):
+    """When each night that bronze has was written to last, by any job.
 
     Parameters
     ----------
     settings : Settings
-    job : str
-    """
-    try:
-        return client.open_table(settings.data, f"ledger/{job}")
-    except SetupError:
-        return pd.DataFrame({"nights": [], "committed_at": []})
-
-
-def written(settings):
-    """When each night was written to last, by any job.
 
     Returns
     -------
     dict
         Night -> seconds since 1970, in the order of nights.
     """
-    lines = pd.concat([ledger(settings, job)[["nights", "committed_at"]] for job in JOBS])
+    try:
+        lines = client.open_table(settings.data, "ledger", columns=["nights", "committed_at"])
+    except SetupError:
+        return {}  # nothing has run yet
     lines = lines.explode("nights").dropna()
-    last = pd.to_datetime(lines["committed_at"], utc=True).groupby(lines["nights"]).max()
-    return {int(night): at.timestamp() for night, at in last.sort_index().items()}
+    last = lines.groupby(lines["nights"].astype(int))["committed_at"].max()
+    have = Snapshot(settings.data).nights("bronze")
+    return {night: at.timestamp() for night, at in last.sort_index().items() if night in have}
 
 
 def closed(settings, now=None):
@@ -120,5 +113,6 @@ def current_night(settings, now):
     """The earliest night, YYYYMMDD, that some survey's site has now; it begins at local noon."""
     surveys = survey_declarations.load_all(settings.conf / "surveys", settings.surveys)
     utc = datetime.datetime.fromtimestamp(now, datetime.timezone.utc)
-    return min(int((utc + datetime.timedelta(hours=survey.utc_offset_hours - 12)).strftime("%Y%m%d"))
-               for survey in surveys.values())
+    local = [utc + datetime.timedelta(hours=survey.utc_offset_hours - 12)
+             for survey in surveys.values()]
+    return int(min(local).strftime("%Y%m%d"))

@@ -161,10 +161,11 @@ def nights_to_expire(spark, settings, table, policy, before):
     """
     old = [night for night in nights(spark, settings.path(table)) if night < before]
     # Distribute fetches the packets of silver's rows from bronze.
-    wanted = (table, tables.SILVER_TABLE) if table == tables.BRONZE_TABLE else (table,)
-    for read in wanted if old else ():
+    for read in ((table, tables.SILVER_TABLE) if table == tables.BRONZE_TABLE else (table,)):
         versions = consumers(spark, settings, read, policy.readers_days).values()
-        old = [n for n in old if all(v > _last_version(spark, settings, read, n) for v in versions)]
+        have = nights(spark, settings.path(read)) if old and versions else []
+        old = [night for night in old if night not in have or
+               min(versions) > _last_version(spark, settings, read, night)]
     return old
 
 
@@ -176,13 +177,13 @@ def nights(spark, path):
 
 
 def _last_version(spark, settings, table, night):
-    """Version in which rows of a night were last added to a table, as the ledger tells."""
+    """Version in which rows of a night were last added, by the ledger; infinite: it has no line."""
     job = {tables.BRONZE_TABLE: "ingest", tables.SILVER_TABLE: "science"}.get(table)
     if job is None:
-        return -1
+        return math.inf
     lines = tables.read(spark, tables.create_ledger(spark, settings, job))
     row = lines.where(f"array_contains(nights, {night})").agg({"table_version": "max"}).first()
-    return -1 if row[0] is None else row[0]
+    return math.inf if row[0] is None else row[0]
 
 
 def expire(spark, path, old):

@@ -2,22 +2,16 @@
 
 import json
 import random
-import shutil
 import threading
-from functools import partial
-from pathlib import Path
 
 import pytest
 from deltalake import DeltaTable as Outside
 
-from fink_like import config
 from fink_like.errors import BrokerError
 from fink_like.spark import commits, packing, tables
-from fink_like.vocabulary import BRONZE
 
-NIGHT = 20260101
 LONG = "a_topic_whose_name_is_longer_than_delta_keeps_in_its_statistics"
-ROOT = Path(__file__).resolve().parents[2]
+NIGHT = 20260101  # of the fixture `bronze`
 
 
 def file(topic, partition, first, last=None, size=10, **more):
@@ -56,34 +50,6 @@ def test_a_long_topic_is_one_place_though_its_statistics_are_cut():
     cut = file(LONG[:32], 0, 0, last=9)
     cut["last"] = (LONG[:32] + "\U0010ffff", 0, 9)
     assert packing._is_one_place(cut)
-
-
-def append(spark, path, batch, night=NIGHT, state="ok"):
-    """One batch of 4 Kafka partitions with 20 rows each, a file each."""
-    given = {"night": str(night), "state": f"'{state}'", "survey": "'s'", "topic": f"'{LONG}'",
-             "partition": "CAST(id DIV 20 AS int)", "offset": f"{20 * batch} + id % 20",
-             "diaSourceId": f"{1000 * batch} + id", "batch_id": str(batch), "attempt": "0",
-             "datum": f"CAST(concat(id, '-{batch}-', repeat(uuid(), 50)) AS binary)"}
-    rows = spark.range(0, 80, 1, 4).selectExpr(
-        *(f"CAST({given.get(f.name, 'NULL')} AS {f.type}) AS `{f.name}`" for f in BRONZE))
-    tables.append(rows, path, "tests", batch, {"batch": batch}, compression="lz4_raw")
-
-
-@pytest.fixture(scope="module")
-def six_batches(spark, tmp_path_factory):
-    plain = config.load(ROOT, environment={}, data=str(tmp_path_factory.mktemp("six")))
-    path = tables.create_bronze(spark, plain)
-    for batch in range(6):
-        append(spark, path, batch)
-    return path
-
-
-@pytest.fixture
-def bronze(spark, six_batches, tmp_path):
-    """A bronze of 24 files; ``bronze(batch)`` appends one more batch."""
-    write = partial(append, spark, shutil.copytree(six_batches, str(tmp_path / "bronze")))
-    write.path = write.args[1]
-    return write
 
 
 @pytest.fixture
