@@ -14,8 +14,8 @@ flattened (``rates.slope``, ``lc.psfFlux``). A line of `open_table` is one, ``al
 received alert is one.
 
 ``subscriber`` receives, ``seen`` remembers what was received, ``received`` is one alert and its
-description; ``archive`` reads tables, ``readers`` makes VACUUM wait, ``stored_packets`` brings packets and cutouts back from
-them, ``declared`` finds surveys and schemas, ``pictures`` draws.
+description; ``archive`` reads tables, ``readers`` makes VACUUM wait, ``stored_packets`` brings
+packets and cutouts back from tables, ``declared`` finds surveys and schemas, ``pictures`` draws.
 """
 
 from fink_like.client.archive import light_curve, open_dataset, open_table

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import threading
+import time
 from pathlib import Path
 
 import pyarrow.compute as pc
@@ -12,7 +13,10 @@ from fink_like import client, simulator
 from fink_like.jobs import distribute, ingest, science, supervisor
 from fink_like.nightly import Nightly
 from fink_like.nightly.nights import closed, current_night
+from fink_like.reports import JOBS
 from fink_like.spark import commits, packing
+from fink_like.spark.control import ControlFolder
+from fink_like.spark.lease import release
 
 ZTF, LSST = "ztf_20250101_programid1", "lsst-alerts-v11.0"
 QUIET = {"jobs.closed_after_hours": 0, "jobs.ingest_messages": 20}
@@ -24,7 +28,9 @@ def packets(street, survey, n, seed=1):
 
 
 def nightly(street, said=None, **given):
-    """Run it where no job runs, in the tests' session; its lines."""
+    """Run it where no job runs, in the tests' session; its exit code and lines."""
+    for job in JOBS:
+        release(ControlFolder(street.spark, street.settings.path("jobs", job)))
     said = [] if said is None else said
     code = Nightly(street.settings, lambda: contextlib.nullcontext(street.spark),
                    said.append).run(**given)
@@ -45,7 +51,8 @@ def content(street):
 
 def files(street):
     root = Path(street.settings.data)
-    return {str(p): p.stat().st_mtime_ns for p in root.rglob("*") if p.is_file()}
+    return {str(p): p.stat().st_mtime_ns for p in root.rglob("*")
+            if p.is_file() and "lease" not in p.name}
 
 
 @pytest.fixture
@@ -117,7 +124,7 @@ def check_duplicates_left_out(street, night):
 
 
 def check_late_alerts(street, night):
-    """Alerts that come to a done night are distributed, from packed bronze, and the night redone."""
+    """What comes to a done night is distributed, beside packed files, and the night done anew."""
     before = len(street.received())
     street.produced += street.publish(street.prefix + LSST, packets(street, "lsst", 10, seed=9))
     street.run()
@@ -221,7 +228,6 @@ def no_session():
 
 
 def _wait_for(street, rows, patience=120.0):
-    import time
     end = time.monotonic() + patience
     while time.monotonic() < end:
         with contextlib.suppress(Exception):  # the tables are being made

@@ -36,7 +36,7 @@ def test_bins_are_neighbours_whatever_their_sizes():
 def test_bins_end_with_the_partition_where_that_fills_a_quarter():
     files = [file("a", p, 10 * n, size=20) for p in (0, 1) for n in range(2)]
     assert paths(packing.bins(files, target=100)) == [["a0-0", "a0-10"], ["a1-0", "a1-10"]]
-    assert len(packing.bins(files, target=1000)) == 1  # else 40 partitions of a quiet night: 40 files
+    assert len(packing.bins(files, target=1000)) == 1  # else a file for each of 40 partitions
 
 
 def test_what_spans_partitions_and_what_is_packed_stays_apart():
