@@ -12,7 +12,7 @@ import contextlib
 
 from fink_like import books
 from fink_like.ask import ask
-from fink_like.nightly import report
+from fink_like.nightly import figures, report
 from fink_like.nightly.nights import Night, closed, open_reason
 from fink_like.reports import JOBS, SmallFiles
 
@@ -71,6 +71,7 @@ class Nightly:
 
     def _work(self, nights):
         for one in nights:
+            one.step("sizes", lambda n=one: figures.sizes(self._settings.data, n.number))
             for job in JOBS:
                 one.step(f"compact {job}", lambda n=one, j=job: self._compact(n, j))
             one.step("duplicates", lambda n=one: self._ask("ingest", "duplicates", night=n.number))
@@ -81,11 +82,10 @@ class Nightly:
         return int(bool(wrong))
 
     def _compact(self, one, job):
-        """Ask until nothing is left; the sizes are those before the first and after the last."""
+        """Ask until nothing is left."""
         while True:
             answer = self._ask(job, "compact", night=one.number)
             for table, found in answer["tables"].items():
-                one.note_size(table, found)
                 self._say(f"night {one.number}: {table}: {found['before']['files']} -> "
                           f"{found['after']['files']} files, {found['after']['bytes'] / 1e6:.0f} MB"
                           + (f"; {answer['left']} to go" if answer["left"] else ""))

@@ -5,6 +5,7 @@ waits at a moment is what had arrived by then less what was done by then, so no 
 history of its lag.
 """
 
+import contextlib
 from collections import Counter
 from dataclasses import dataclass
 
@@ -13,11 +14,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fink_like import client
+from fink_like.client.archive import open_delta
 from fink_like.errors import SetupError
 from fink_like.reports import JOBS
 from fink_like.vocabulary import Status
 
 ROWS = 131072  # of a piece that is read at once
+TABLES = ("bronze", "silver", "rescores", "deliveries")
 SLOWEST = 5  # batches of each job that are named
 BATCH = ["job", "kind", "batch", "committed_at", "seconds", "rows", "dead", "gap"]
 STATUS = {int(status): status.name.lower() for status in Status}
@@ -77,6 +80,18 @@ def counts(data, night):
             "dead_letters": dict(+letters), "modules": _modules(data, night),
             "filters": _nested(_pairs(data, "deliveries", night, "topic", "outcome")),
             "duplicates": _nested(_pairs(data, "duplicates", night, "survey", "kind"))}
+
+
+def sizes(data, night):
+    """Table -> {files, bytes} of a night, of the tables that have any."""
+    found = {}
+    for table in TABLES:
+        with contextlib.suppress(SetupError):  # its job has not run yet
+            files = pa.table(open_delta(data, table).get_add_actions(flatten=True))
+            mine = files.filter(pc.field("partition.night") == night)["size_bytes"]
+            if len(mine):
+                found[table] = {"files": len(mine), "bytes": pc.sum(mine).as_py()}
+    return found
 
 
 def _pairs(data, table, night, *names):

@@ -9,7 +9,7 @@ from fink_like.errors import SetupError
 from fink_like.packets import survey as survey_declarations
 from fink_like.reports import JOBS
 
-STEPS = (*(f"compact {job}" for job in JOBS), "duplicates", "report")
+STEPS = ("sizes", *(f"compact {job}" for job in JOBS), "duplicates", "report")
 
 
 class Night:
@@ -28,18 +28,13 @@ class Night:
         self._files, self.number = files, number
         kept = files.read(f"{number}.json")
         if not kept or kept["written"] != written:
-            kept = {"night": number, "written": written, "steps": {}, "sizes": {}}
+            kept = {"night": number, "written": written, "steps": {}}
         self._kept = kept
 
     @property
     def is_done(self):
         """Whether there is nothing left to do."""
         return not self.left()
-
-    @property
-    def sizes(self):
-        """Table -> ``before`` and ``after`` compaction, {files, bytes}."""
-        return self._kept["sizes"]
 
     def left(self):
         """Steps that are not done."""
@@ -52,12 +47,6 @@ class Night:
             self._kept["steps"][name] = {"at": time.time(), "answer": answer}
             self._write()
         return self._kept["steps"][name]["answer"]
-
-    def note_size(self, table, found):
-        """Keep the size of a table before the first and after the last part of a compaction."""
-        before = self.sizes.get(table, found)["before"]
-        self.sizes[table] = {"before": before, "after": found["after"]}
-        self._write()
 
     def _write(self):
         self._files.write(f"{self.number}.json", self._kept)

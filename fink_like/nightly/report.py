@@ -31,9 +31,12 @@ def write(settings, night, balance, tables):
     data, number = settings.data, night.number
     moments = figures.times(data, number)
     batches = figures.batches(data, number)
+    before, after = night.step("sizes", dict), figures.sizes(data, number)
     found = {"night": number, "balances": balance["balances"], "balance": balance,
              **figures.counts(data, number), "latency_s": figures.latency(moments),
-             "slowest": figures.slowest(batches), "sizes": night.sizes, "tables": tables}
+             "slowest": figures.slowest(batches), "tables": tables,
+             "sizes": {table: {"before": before.get(table, now), "after": now}
+                       for table, now in after.items()}}
     found["alarms"] = alarms(settings, found, batches)
     out = SmallFiles(data, *FOLDER, str(number))
     _draw(out, found, moments)
