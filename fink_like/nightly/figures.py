@@ -28,7 +28,7 @@ STATUS = {int(status): status.name.lower() for status in Status}
 # Job -> table, when an alert reached the survey's topic, when this job had done with it, and
 # which rows of the table count.
 STATIONS = {
-    "ingest": ("bronze", ("kafka_time",), ("ingest_time",), pc.field("attempt") == 0),
+    "ingest": ("bronze", ("kafka_time",), ("ingest_time",), pc.field("state") == "ok"),
     "science": ("silver", ("broker", "kafka_time"), ("broker", "science_time"),
                 pc.field("revision") == 0),
     "distribute": ("deliveries", ("kafka_time",), ("sent_at",), pc.field("outcome") == "sent")}

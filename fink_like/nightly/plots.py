@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, NullFormatter
 
 COLOURS = {"ingest": "#0c71ff", "science": "#49be61", "distribute": "#c61c00"}
 DONE = {"ingest": "received", "science": "scored", "distribute": "sent"}
@@ -42,10 +43,13 @@ def latency(moments, path):
     bins = edges(moments)
     axes = _axes("seconds since the survey's topic", "Latency: median, and 95 % (dashed)")
     axes.set_yscale("log")
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda seconds, _: f"{seconds:g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
     for job, found in moments.items():
         middle, high = _quantiles(found, bins)
         axes.plot(_dates(bins[:-1]), middle, color=COLOURS[job], label=DONE[job], marker=".")
-        axes.plot(_dates(bins[:-1]), high, color=COLOURS[job], linestyle="--")
+        axes.plot(_dates(bins[:-1]), high, color=COLOURS[job], linestyle="--",
+                  marker="_")
     return _save(axes, path)
 
 
@@ -98,6 +102,9 @@ def _bars(values, unit, title):
     axes.set_ylabel("")
     axes.invert_yaxis()
     axes.margins(x=0.15)
+    if not values:
+        axes.set(xticks=[], yticks=[])
+        axes.text(0.5, 0.5, "none", ha="center", transform=axes.transAxes)
     return axes
 
 
