@@ -15,7 +15,7 @@ from pathlib import Path
 import yaml
 
 from fink_like.effects import (
-    NEW_CHECKPOINT, ONLY_NEW_CHECKPOINT, ONLY_NEW_TOPICS, RESTART, flat, plain, setting)
+    NEW_CHECKPOINT, NEXT_BATCH, ONLY_NEW_CHECKPOINT, ONLY_NEW_TOPICS, RESTART, flat, plain, setting)
 from fink_like.errors import ConfigError
 
 PREFIX = "FINK_LIKE__"
@@ -67,6 +67,8 @@ class JobSettings:
     disk_pause: float = setting(0.95, ingest=RESTART)  # ingest waits from there on
     science_bytes: str = setting("256m", science=RESTART)  # bronze read by one science batch
     distribute_bytes: str = setting("64m", distribute=RESTART)  # silver read by one batch
+    closed_after_hours: float = setting(  # without a batch, a past night is closed
+        6.0, ingest=NEXT_BATCH)
 
 
 @dataclass(frozen=True)

@@ -54,10 +54,14 @@ class SmallFiles:
 
     def write(self, name, content):
         """Write a file, all of it or nothing; what was there is replaced."""
+        self.write_bytes(name, json.dumps(content).encode())
+
+    def write_bytes(self, name, content):
+        """Write a file that is not JSON, as `write`."""
         self.files.create_dir(self.path, recursive=True)
         part = f"{self.path}/.{name}.{uuid.uuid4().hex}"
         with self.files.open_output_stream(part) as stream:
-            stream.write(json.dumps(content).encode())
+            stream.write(content)
         self._drop_checksum(name)
         self.files.move(part, f"{self.path}/{name}")
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
+from fink_like.bookkeeping import LEDGER
 from fink_like.books.snapshot import OFFSET_BITS, Snapshot
 from fink_like.client.archive import in_nights, open_table
 from fink_like.errors import SetupError
 from fink_like.reports import JOBS, SmallFiles
-from fink_like.vocabulary import LEDGER
 
 WRITES = dict(zip(JOBS, ("bronze", "silver", "deliveries")))
 PLACE = {name: (name,) for name in ("topic", "partition", "offset")}

@@ -14,15 +14,16 @@ flattened (``rates.slope``, ``lc.psfFlux``). A line of `open_table` is one, ``al
 received alert is one.
 
 ``subscriber`` receives, ``seen`` remembers what was received, ``received`` is one alert and its
-description; ``archive`` reads tables, ``stored_packets`` brings packets and cutouts back from
-them, ``declared`` finds surveys and schemas, ``pictures`` draws.
+description; ``archive`` reads tables, ``readers`` makes VACUUM wait, ``stored_packets`` brings
+packets and cutouts back from tables, ``declared`` finds surveys and schemas, ``pictures`` draws.
 """
 
 from fink_like.client.archive import light_curve, open_dataset, open_table
 from fink_like.client.pictures import draw, plot_alert
+from fink_like.client.readers import forget_reader, register_reader
 from fink_like.client.received import Alert, describe
 from fink_like.client.stored_packets import cutouts, packet
 from fink_like.client.subscriber import Subscriber
 
-__all__ = ["Alert", "Subscriber", "cutouts", "describe", "draw", "light_curve", "open_dataset",
-           "open_table", "packet", "plot_alert"]
+__all__ = ["Alert", "Subscriber", "cutouts", "describe", "draw", "forget_reader", "light_curve",
+           "open_dataset", "open_table", "packet", "plot_alert", "register_reader"]

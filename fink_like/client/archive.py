@@ -15,7 +15,7 @@ from fink_like.errors import ConfigError, SetupError
 from fink_like.reports import JOBS, SmallFiles, filesystem
 from fink_like.vocabulary import AB_ZEROPOINT, LIGHT_CURVE
 
-LEDGER, DEAD_LETTERS = "ledger", "dead_letters"
+LEDGER, DEAD_LETTERS, DUPLICATES = "ledger", "dead_letters", "duplicates"
 PLACE = ["topic", "partition", "offset"]
 
 MAGNITUDE_SNR = 3.0  # below, a magnitude and its error say less than the 5-sigma limit
@@ -23,7 +23,7 @@ LIMIT_SIGMAS = 5.0
 MAG_PER_RELATIVE_FLUX = 2.5 / np.log(10)  # d(mag) = this * d(flux) / flux
 
 
-def open_table(data, name, nights=None, columns=None, where=None):
+def open_table(data, name, nights=None, columns=None, where=None, duplicates=True):
     """Rows of a table, structs flattened: ``table["quality.is_clean"]``.
 
     Read what you need: a few columns of a night are quick, all of bronze is every packet.
@@ -43,6 +43,9 @@ def open_table(data, name, nights=None, columns=None, where=None):
         if not given.
     where : pyarrow.compute.Expression, optional
         Which rows, for instance ``pc.field("diaSourceId") == 25409136044802067``.
+    duplicates : bool
+        False: of bronze and silver, without rows that bring the bytes of an earlier one again;
+        as far as `fink-like nightly` has marked them, in the night after.
 
     Returns
     -------
@@ -60,6 +63,8 @@ def open_table(data, name, nights=None, columns=None, where=None):
     """
     if name == DEAD_LETTERS:
         return _dead_letters(data, nights, columns, where)
+    if not duplicates:
+        return _first_ones(data, name, nights, columns, where)
     dataset = open_dataset(data, name)
     leaves = _leaves(dataset.schema)
     chosen = _choose(leaves, columns, name)
@@ -93,6 +98,16 @@ def _dead_letters(data, nights, columns, where):
     rows = open_table(data, "bronze", nights, [*chosen, *PLACE, "attempt"],
                       unread if where is None else unread & where)
     return rows.merge(still, on=[*PLACE, "attempt"])[chosen]
+
+
+def _first_ones(data, name, nights, columns, where):
+    """Rows but those of Kafka coordinates that the table of duplicates names."""
+    place = PLACE if name == "bronze" else [f"packet.{part}" for part in PLACE]
+    chosen = _choose(_leaves(open_dataset(data, name).schema), columns, name)
+    rows = open_table(data, name, nights, [*chosen, *place], where)
+    again = open_table(data, DUPLICATES, nights, PLACE, pc.field("kind") == "duplicate")
+    repeated = pd.MultiIndex.from_frame(rows[place]).isin(pd.MultiIndex.from_frame(again))
+    return rows.loc[~repeated, chosen].reset_index(drop=True)
 
 
 def open_dataset(data, name, version=None):

@@ -6,6 +6,7 @@ import sys
 from fink_like.filters import library
 from fink_like.jobs.errands import Errands
 from fink_like.jobs.science import live_modules
+from fink_like.jobs.upkeep import Upkeep
 from fink_like.packets import survey as survey_declarations
 from fink_like.spark import commits, kafka, substreams, tables
 from fink_like.spark.checkpoint import Checkpoint
@@ -67,7 +68,8 @@ def errands(settings, spark):
     """What the job does besides its batches."""
     checkpoint = Checkpoint(spark, settings, JOB)
     ledger = Ledger(spark, settings, checkpoint, table(spark, settings))
-    return Errands(spark, checkpoint.folder, [ledger.catch_up], {})
+    return Errands(spark, checkpoint.folder, [ledger.catch_up],
+                   Upkeep(spark, settings, JOB).handlers())
 
 
 def messages(matched, settings, spark, store, specs):

@@ -2,6 +2,7 @@
 
 from fink_like.jobs.care import Care
 from fink_like.jobs.errands import Errands
+from fink_like.jobs.upkeep import Upkeep
 from fink_like.packets import survey as survey_declarations
 from fink_like.spark import bronze, commits, kafka, tables, two_looks
 from fink_like.spark.checkpoint import Checkpoint
@@ -89,5 +90,7 @@ def errands(settings, spark):
         redrive.waiting(registry)
 
     ledger = Ledger(spark, settings, checkpoint, path)
+    upkeep = Upkeep(spark, settings, JOB)
     return Errands(spark, checkpoint.folder, [ask_for_schemas, ledger.catch_up, lag],
-                   {"redrive": redrive.run})
+                   {"redrive": redrive.run, "duplicates": upkeep.mark_duplicates,
+                    **upkeep.handlers()})

@@ -3,6 +3,7 @@
 from pyspark.sql import functions as F
 
 from fink_like.jobs.errands import Errands
+from fink_like.jobs.upkeep import Upkeep
 from fink_like.kit import registry
 from fink_like.packets import survey as survey_declarations
 from fink_like.spark import commits, silver, tables
@@ -49,7 +50,8 @@ def errands(settings, spark):
     """What the job does besides its batches."""
     checkpoint = Checkpoint(spark, settings, JOB)
     ledger = Ledger(spark, settings, checkpoint, settings.path(tables.SILVER_TABLE))
-    return Errands(spark, checkpoint.folder, [ledger.catch_up], {})
+    return Errands(spark, checkpoint.folder, [ledger.catch_up],
+                   Upkeep(spark, settings, JOB).handlers())
 
 
 def live_modules(settings, surveys):

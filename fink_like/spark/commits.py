@@ -13,20 +13,21 @@ def last_batch(spark, path, app_id):
     if not DeltaTable.isDeltaTable(spark, path):
         return -1
     try:
-        log = delta_log(spark, path)
-        found = log.update(False, _none(spark), _none(spark)).transactions().get(app_id)
+        found = snapshot(spark, path).transactions().get(app_id)
     except Py4JJavaError as error:
         raise OSError(f"cannot read the Delta log of {path}: {error.java_exception}") from error
     return int(found.get()) if found.isDefined() else -1
 
 
 def delta_log(spark, path):
-    """The Delta log of a table, an object of the JVM."""
+    """Delta's own object for the log of a table."""
     return spark._jvm.org.apache.spark.sql.delta.DeltaLog.forTable(spark._jsparkSession, path)
 
 
-def _none(spark):
-    return spark._jvm.scala.Option.empty()
+def snapshot(spark, path):
+    """Delta's own object for the newest version of a table."""
+    none = spark._jvm.scala.Option.empty()
+    return delta_log(spark, path).update(False, none, none)
 
 
 def last_notes(spark, path, job, count):
@@ -86,7 +87,7 @@ def largest(files, column):
 
 def version_of(spark, path):
     """Newest version of a table."""
-    return delta_log(spark, path).update(False, _none(spark), _none(spark)).version()
+    return snapshot(spark, path).version()
 
 
 def actions(spark, path, version):

@@ -40,10 +40,15 @@ OPTIONS = {
     "spark.sql.maxConcurrentOutputFileWriters": "16",
     "spark.sql.parquet.compression.codec": "zstd",
     "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
+    # One packet is fetched by reading its row group: 0.035 instead of 0.19 s and 137 instead of
+    # 599 MB with deltalake (median of 12 from 200 MB files), for 9 % more CPU of compaction.
+    "spark.hadoop.parquet.block.size": str(16 * 1024 * 1024),
     # A dictionary of unique 50 kB values is wasted work: 490 -> 1,000 LSST packets/s written.
     **{f"spark.hadoop.parquet.enable.dictionary#{name}": "false"
        for name in ("datum", "value", "sync")},
     "spark.databricks.delta.snapshotPartitions": "1",
+    # Compacted files, see fink_like/spark/packing.py; Delta's 1 GB is much for one task's memory.
+    "spark.databricks.delta.optimize.maxFileSize": str(256 * 1024 * 1024),
     "spark.sql.sources.parallelPartitionDiscovery.parallelism": "4",
     "spark.databricks.delta.stats.collect.using.tableSchema": "true",
     # What a consumer had fetched beyond its batch is kept, a partition and query, for 5 minutes by

@@ -22,6 +22,7 @@ PROPERTIES = {
 
 BRONZE_TABLE, SILVER_TABLE = "bronze", "silver"
 RESCORES_TABLE, DELIVERIES_TABLE = "rescores", "deliveries"
+DUPLICATES_TABLE, LEDGER_FOLDER = "duplicates", "ledger"
 
 
 def ddl(fields):
@@ -58,9 +59,14 @@ def create_deliveries(spark, settings):
     return _create(spark, settings.path(DELIVERIES_TABLE), DELIVERIES, ("night",))
 
 
+def create_duplicates(spark, settings, fields):
+    """Make the table of messages that repeat an alert; return its path."""
+    return _create(spark, settings.path(DUPLICATES_TABLE), fields, ("night",))
+
+
 def create_ledger(spark, settings, job):
     """Make a job's ledger; return its path."""
-    return _create(spark, settings.path("ledger", job), LEDGER, ())
+    return _create(spark, settings.path(LEDGER_FOLDER, job), LEDGER, ())
 
 
 def _create(spark, path, fields, partitions):

@@ -46,9 +46,14 @@ def named(kind, name):
 
 
 def pods():
-    """Pod specs: of the three drivers and of an executor."""
-    return [d["spec"] if d["kind"] == "Pod" else d["spec"]["template"]["spec"]
-            for d in of_kind("StatefulSet", "Pod")]
+    """Pod specs: of the three drivers, of an executor and of the nightly job."""
+    return [*(d["spec"] if d["kind"] == "Pod" else d["spec"]["template"]["spec"]
+              for d in of_kind("StatefulSet", "Pod")), nightly()]
+
+
+def nightly():
+    """Pod spec of the job that the CronJob makes."""
+    return named("CronJob", "nightly")["spec"]["jobTemplate"]["spec"]["template"]["spec"]
 
 
 def containers():
@@ -212,6 +217,16 @@ def test_the_command_line_knows_the_hooks_and_probes(job):
     for program, *arguments in commands:
         assert program == "fink-like" and job in arguments
         assert cli.parser().parse_args(arguments)
+
+
+def test_the_nightly_job_is_one_and_has_its_command():
+    """Two at once would ask for the same work; the drivers do it, so its rights are none."""
+    cli = pytest.importorskip("fink_like.cli")
+    pod = nightly()
+    container, = pod["containers"]
+    assert container["command"][-1] == "fink-like" and cli.parser().parse_args(container["args"])
+    assert named("CronJob", "nightly")["spec"]["concurrencyPolicy"] == "Forbid"
+    assert pod["automountServiceAccountToken"] is False and pod["restartPolicy"] == "Never"
 
 
 def test_the_image_copies_what_is_there():
