@@ -98,5 +98,5 @@ def _read(query, topic):
     progress = query.lastProgress
     if not progress:
         return 0
-    ends = json.loads(progress.sources[0].endOffset or "{}")
+    ends = json.loads(progress.json)["sources"][0]["endOffset"] or {}
     return sum(ends.get(topic, {}).values())

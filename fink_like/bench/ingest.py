@@ -14,6 +14,7 @@ from fink_like.jobs import ingest
 from fink_like.packets import schemas, survey
 from fink_like.spark import slow_lane, tables
 
+WIDTH = 140  # of a table of eight columns, in a log too
 IN_PYTHON = 200  # packets decoded by fastavro, one by one
 COLUMNS = {  # of the table: title, figure, form
     "alerts/s": ("ingest", "alerts_per_s", "{:.0f}"),
@@ -139,12 +140,12 @@ def _tell(figures, sizes, repeats):
         table.add_row(name, *(found[kind][0][what] if what == "latency" else
                               measured.spread(found[kind], what, form)
                               for kind, what, form in COLUMNS.values()))
-    Console().print(table)
+    Console(width=WIDTH).print(table)
     more = Table("stream", "ingest/read", "cold: first 300, s", "one core: alerts/s",
                  "two cores: efficiency", "fastavro: CPU ms", "decode ours: CPU ms, at most")
     for name, found in figures.items():
         more.add_row(name, *_compared(found))
-    Console().print(more)
+    Console(width=WIDTH).print(more)
 
 
 def _compared(found):
