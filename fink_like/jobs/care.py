@@ -61,6 +61,17 @@ class Care:
         print(f"ingest: ALARM: {said}" + ("; it pauses" if pauses else ""), file=sys.stderr,
               flush=True)
 
+    def start(self):
+        """Messages of one batch, from now on; kept for `is_off`."""
+        limit = self.messages()
+        self._files.write("limit.json", {"messages": limit})
+        return limit
+
+    def is_off(self):
+        """Whether the size of packets has changed so much that the limit is off by more than 2."""
+        kept = self._files.read("limit.json")
+        return bool(kept) and not 0.5 <= self.messages() / kept["messages"] <= 2
+
     def messages(self):
         """Messages of one batch: the byte budget over the size of the largest packets of late."""
         size = (self._files.read("size.json") or {"bytes_p95": SIZE_UNKNOWN})["bytes_p95"]

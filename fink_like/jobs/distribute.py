@@ -64,6 +64,11 @@ def run(settings, spark, until_caught_up=False):
     return checkpoint.start(both, one_batch, trigger)
 
 
+def wants_restart(settings, checkpoint):
+    """Never: its batches are cut by bytes."""
+    return False
+
+
 def errands(settings, spark):
     """What the job does besides its batches."""
     checkpoint = Checkpoint(spark, settings, JOB)

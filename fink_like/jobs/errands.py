@@ -29,20 +29,27 @@ class Errands:
     """
 
     def __init__(self, spark, folder, steps, handlers):
-        self._steps, self._handlers = steps, handlers
+        self._steps, self._handlers, self._said = steps, handlers, {}
         self._requests = ControlFolder(spark, f"{folder}/requests")
         self._answers = ControlFolder(spark, f"{folder}/answers")
 
     def run(self):
         """Do what there is to do; what fails is said and tried again, and stops no job."""
         for step in self._steps:
-            try:
-                step()
-            except Exception as error:
-                print(f"errand {getattr(step, '__qualname__', step)}: {error}"[:500],
-                      file=sys.stderr, flush=True)
+            self._try(step, getattr(step, "__qualname__", str(step)))
         for name in self._requests.names():
             self._carry_out(name)
+
+    def _try(self, step, name):
+        """Do one step; the same failure again is not said again."""
+        try:
+            step()
+            self._said.pop(name, None)
+        except Exception as error:
+            text = f"errand {name}: {error}"[:500]
+            if self._said.get(name) != text:
+                print(text, file=sys.stderr, flush=True)
+            self._said[name] = text
 
     def _carry_out(self, name):
         request = self._requests.read(name)

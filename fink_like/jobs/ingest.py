@@ -68,8 +68,13 @@ def run(settings, spark, until_caught_up=False):
         care.after(counts)
 
     trigger = None if until_caught_up else settings.jobs.trigger
-    stream = kafka.stream(spark, settings, surveys, care.messages(), guard.left_out())
+    stream = kafka.stream(spark, settings, surveys, care.start(), guard.left_out())
     return checkpoint.start(stream, one_batch, trigger)
+
+
+def wants_restart(settings, checkpoint):
+    """Whether batches should have many more or fewer messages: only a new query can."""
+    return Care(settings, checkpoint.files).is_off()
 
 
 def errands(settings, spark):

@@ -15,7 +15,7 @@ from fink_like.spark.lease import release
 
 LOOK_S = 0.2  # how often the jobs are looked at
 BEAT_S = 10.0  # how often an idle job leaves a sign of life
-ERRANDS_S = 5.0  # pause between two rounds of a job's errands
+ERRANDS_S = 10.0  # pause between two rounds of a job's errands
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
 CALM_S = 300.0  # a job that ran this long begins with the shortest pause again
 TRIES = 3  # of a job that ends when it has caught up
@@ -119,10 +119,13 @@ def _look_after(one, settings, spark, wants_end):
             _start(one, settings, spark)
     elif not one.query.isActive:
         _after_failure(one, reason(one.query.exception()))
-    else:
-        if time.monotonic() - one.beaten > BEAT_S and not one.query.status["isTriggerActive"]:
-            one.checkpoint.beat()  # a batch that hangs leaves no sign
-            one.beaten = time.monotonic()
+    elif time.monotonic() - one.beaten > BEAT_S and not one.query.status["isTriggerActive"]:
+        one.checkpoint.beat()  # a batch that hangs leaves no sign
+        one.beaten = time.monotonic()
+        if one.job.wants_restart(settings, one.checkpoint):
+            one.query.stop()
+            one.query = None
+    if one.ran and not one.ended:
         _send_on_errands(one, settings, spark)
 
 
@@ -133,6 +136,7 @@ def _start(one, settings, spark):
         one.ran = True
         one.checkpoint.beat()
     except BrokerError as error:
+        one.ran |= isinstance(error, NotNow)  # it waits, and the lease is its own
         if isinstance(error, NotNow) or one.ran and isinstance(error, SetupError):
             _after_failure(one, error)
         else:
@@ -144,11 +148,18 @@ def _start(one, settings, spark):
 
 def _send_on_errands(one, settings, spark):
     """A round of the job's errands at a time, beside its batches: they never hold it up."""
+    if one.round is not None and (not one.round.done() or time.monotonic() < one.next_round):
+        return
+    if one.round is not None and one.round.exception():
+        _say(one.job, f"errands: {one.round.exception()}"[:500])
+    one.round = one.hands.submit(_errands, one, settings, spark)
+    one.next_round = time.monotonic() + ERRANDS_S
+
+
+def _errands(one, settings, spark):
     if one.errands is None:
         one.errands = one.job.errands(settings, spark)
-    if one.round is None or one.round.done() and time.monotonic() > one.next_round:
-        one.round = one.hands.submit(one.errands.run)
-        one.next_round = time.monotonic() + ERRANDS_S
+    one.errands.run()
 
 
 def _after_failure(one, why):
