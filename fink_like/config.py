@@ -14,9 +14,12 @@ from pathlib import Path
 
 import yaml
 
+from fink_like.effects import (
+    NEW_CHECKPOINT, NEXT_BATCH, ONLY_NEW_CHECKPOINT, ONLY_NEW_TOPICS, RESTART, flat, plain, setting)
 from fink_like.errors import ConfigError
 
 PREFIX = "FINK_LIKE__"
+SOURCE_OPTIONS = "FINK_LIKE_SOURCE_OPTIONS"  # of the servers that a mirror reads from, as JSON
 BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
@@ -24,50 +27,76 @@ BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "
 class KafkaSettings:
     """Where packets come from and substreams go to."""
 
-    servers: str = "127.0.0.1:9092"  # host:port,host:port the surveys' topics are on
-    out_servers: str = ""  # where substreams go; empty: the same servers
-    options: dict = field(default_factory=dict)  # security, in librdkafka's names, for both
-    starting_offsets: str = "earliest"  # earliest | latest, for a new checkpoint only
-    substream_partitions: int = 4
-    max_message_bytes: int = 10 * 1024 * 1024  # of a substream's topic and of our producer
-    retention_hours: int = 168  # of a substream's topic
+    servers: str = setting(  # host:port,host:port the surveys' topics are on
+        "127.0.0.1:9092", "another address of the same cluster needs a restart only. On another "
+        "cluster the offsets of the old checkpoint are wrong: ingest refuses to start, for its "
+        "topics are not there, or have other ids", ingest=NEW_CHECKPOINT,
+        distribute=RESTART)
+    out_servers: str = setting(  # where substreams go; empty: the same servers
+        "", "the substreams' topics are made there; what has been sent is not sent again",
+        distribute=RESTART)
+    options: dict = setting(  # security, in librdkafka's names, for both
+        {}, ingest=RESTART, distribute=RESTART)
+    starting_offsets: str = setting(  # earliest | latest
+        "earliest", "Spark goes on with the checkpoint's offsets; partitions that appear later are "
+        "read from their beginning in any case", ingest=ONLY_NEW_CHECKPOINT)
+    substream_partitions: int = setting(
+        4, "a topic that exists keeps its partitions", distribute=ONLY_NEW_TOPICS)
+    max_message_bytes: int = setting(  # of a substream's topic and of our clients
+        10 * 1024 * 1024, "our clients take it at their start; max.message.bytes of a topic that "
+        "exists stays as it is: change it with kafka-configs, before it is raised here",
+        ingest=RESTART, distribute=RESTART)
+    retention_hours: int = setting(  # of a substream's topic
+        168, "a topic that exists keeps its retention", distribute=ONLY_NEW_TOPICS)
 
 
 @dataclass(frozen=True)
 class JobSettings:
     """How the three jobs cut the stream into batches."""
 
-    trigger: str = "1 second"  # shortest time between two batches
-    ingest_messages: int = 3000  # most messages in one ingest batch
-    ingest_bytes: str = "512m"  # and most bytes, by the size of the packets of late
-    flood_share: float = 0.5  # alarm when so much of a batch is unreadable
-    flood_least: int = 100  # messages a batch must have for that
-    flood_action: str = "alarm"  # alarm | pause: wait for `fink-like resume`
-    disk_warn: float = 0.8  # share of the disk that is full
-    disk_pause: float = 0.95  # ingest waits from there on
-    science_bytes: str = "256m"  # bronze read by one science batch
-    distribute_bytes: str = "64m"  # silver read by one distribute batch
-    closed_after_hours: float = 6.0  # without a batch, a past night is closed (`fink-like nightly`)
+    trigger: str = setting("1 second", every=RESTART)  # shortest time between two batches
+    ingest_messages: int = setting(  # most messages in one ingest batch; each costs 0.7 s beside
+        10_000, "a batch that was planned before is finished as planned", ingest=RESTART)
+    ingest_bytes: str = setting(  # and most bytes, by the size of the packets of late
+        "512m", "a batch that was planned before is finished as planned", ingest=RESTART)
+    flood_share: float = setting(0.5, ingest=RESTART)  # alarm when so much is unreadable
+    flood_least: int = setting(100, ingest=RESTART)  # messages a batch must have for that
+    flood_action: str = setting(  # alarm | pause: wait for `fink-like resume`
+        "alarm", ingest=RESTART)
+    disk_warn: float = setting(0.8, ingest=RESTART)  # share of the disk that is full
+    disk_pause: float = setting(0.95, ingest=RESTART)  # ingest waits from there on
+    science_bytes: str = setting("256m", science=RESTART)  # bronze read by one science batch
+    distribute_bytes: str = setting("64m", distribute=RESTART)  # silver read by one batch
+    closed_after_hours: float = setting(  # without a batch, a past night is closed
+        6.0, ingest=NEXT_BATCH)
 
 
 @dataclass(frozen=True)
 class SparkSettings:
     """The session, for a laptop; under spark-submit its own flags win."""
 
-    master: str = "local[2,4]"  # two threads, a task may fail four times (local[2] allows none)
-    driver_memory: str = "1500m"
-    options: dict = field(default_factory=dict)  # any spark.* setting
-    quick_start: bool = False  # compile quickly instead of well: for runs of a few minutes
+    # Two threads, a task may fail four times (local[2] allows none).
+    master: str = setting("local[2,4]", "under spark-submit its own flag wins", every=RESTART)
+    driver_memory: str = setting("1500m", "under spark-submit its own flag wins", every=RESTART)
+    options: dict = setting({}, every=RESTART)  # any spark.* setting
+    quick_start: bool = setting(  # compile quickly instead of well: for runs of a few minutes
+        False, every=RESTART)
 
 
 @dataclass(frozen=True)
 class Settings:
     """All that doors hand to jobs."""
 
-    root: str = ""  # folder that holds conf/, schemas/ and science_modules/; empty: found
-    data: str = ""  # folder or URL of the tables and checkpoints; empty: var/data in root
-    registry: str = ""  # URL of a schema registry; empty: only the schemas/ folder
-    surveys: tuple = ()  # surveys whose topics ingest reads; empty: all
+    # Folder that holds conf/, schemas/ and science_modules/; empty: found.
+    root: str = setting("", every=RESTART)
+    data: str = setting(  # folder or URL of the tables and checkpoints; empty: var/data in root
+        "", "the folder was moved, as one; all is in it", every=RESTART)
+    registry: str = setting(  # URL of a schema registry; empty: only the schemas/ folder
+        "", "schemas that were fetched are kept", ingest=RESTART, science=RESTART)
+    surveys: tuple = setting(  # surveys whose topics ingest reads; empty: all
+        (), "one more needs a restart only, and is read from the beginning of its topics. With one "
+        "less ingest refuses to start: see the runbook, \"A survey was left out\"",
+        ingest=RESTART)
     kafka: KafkaSettings = field(default_factory=KafkaSettings)
     jobs: JobSettings = field(default_factory=JobSettings)
     spark: SparkSettings = field(default_factory=SparkSettings)
@@ -126,6 +155,60 @@ def load(root=None, environment=None, **flags):
     given["root"] = str(root)
     given.setdefault("data", str(root / "var" / "data"))
     return _build(Settings, given, "settings")
+
+
+def explain(root=None, environment=None, **flags):
+    """Where each setting comes from; parameters and errors as `load`.
+
+    Returns
+    -------
+    list of tuple
+        Dotted name, value (secrets masked), and ``default``, ``conf/site.yaml``,
+        ``environment NAME`` or ``flag``.
+    """
+    environment = os.environ if environment is None else environment
+    settings = load(root, environment, **flags)
+    site = dict(flat(_read_yaml(Path(settings.root) / "conf" / "site.yaml")))
+    return [(name, value, _origin(name, site, environment, flags))
+            for name, value in plain(settings).items()]
+
+
+def _origin(name, site, environment, flags):
+    """The last of the places that give a setting, or the group of options it is in."""
+    parts = name.split(".")
+    for path in (parts[:n] for n in range(len(parts), 0, -1)):
+        variable = PREFIX + "__".join(path).upper()
+        if flags.get(".".join(path)) is not None:
+            return "flag"
+        if variable in environment:
+            return f"environment {variable}"
+    return "conf/site.yaml" if name in site else "default"
+
+
+def source_options(path=None, environment=None):
+    """Client options of the servers that a mirror reads from: security, in librdkafka's names.
+
+    Parameters
+    ----------
+    path : str or Path, optional
+        YAML or JSON file of ``name: value``.
+    environment : mapping, optional
+        In place of ``os.environ``; its `SOURCE_OPTIONS`, JSON, overrules the file.
+
+    Returns
+    -------
+    dict
+
+    Raises
+    ------
+    ConfigError
+        The file is not there, or one of them is not in that form.
+    """
+    if path is not None and not Path(path).is_file():
+        raise ConfigError(f"{path}: no such file of options")
+    given = (os.environ if environment is None else environment).get(SOURCE_OPTIONS, "{}")
+    return {**(_read_yaml(Path(path)) if path else {}),
+            **_convert(dict, given, f"environment {SOURCE_OPTIONS}")}
 
 
 def _find_root():

@@ -35,16 +35,30 @@ class PacketError(BrokerError):
         One of `fink_like.vocabulary.DEAD_LETTER_REASONS`.
     detail : str
         What was found, for the person who looks at the dead letter.
+    schema_key : str, optional
+        The schema that the packet names, and that is not known here.
     """
 
-    def __init__(self, reason, detail):
+    def __init__(self, reason, detail, schema_key=None):
         super().__init__(f"{reason}: {detail}")
         self.reason = reason
         self.detail = detail
+        self.schema_key = schema_key
 
 
 class SchemaError(BrokerError):
-    """A packet schema is unknown, broken, or its registry cannot be reached."""
+    """A packet schema is unknown, broken, or its registry cannot be reached.
+
+    Parameters
+    ----------
+    message : str
+    waits : bool
+        The schema may still come: its registry has not been asked, or did not answer.
+    """
+
+    def __init__(self, message, waits=False):
+        super().__init__(message)
+        self.waits = waits
 
 
 class ModuleError(BrokerError):

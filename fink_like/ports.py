@@ -1,6 +1,7 @@
 """Ports of this machine: a free one, whether one is taken, and by which process."""
 
 import os
+import random
 import re
 import socket
 from pathlib import Path
@@ -10,11 +11,16 @@ LISTENING = "0A"  # state in /proc/net/tcp
 
 
 def free_port(other_than=None):
-    """A loopback port that nobody listens on at this moment, and not the one given."""
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        port = probe.getsockname()[1]
-        return free_port(other_than) if port == other_than else port
+    """A loopback port that nobody listens on at this moment, and not the one given.
+
+    Below the ports that the kernel gives to clients (32768 and up on Linux): there, a client that
+    tries again and again to reach a server that is down may be given the server's own port, meets
+    itself, and keeps the server from starting.
+    """
+    while True:
+        port = random.randint(10_000, 32_767)
+        if port != other_than and not is_taken(port):
+            return port
 
 
 def is_taken(port):

@@ -47,6 +47,11 @@ class SmallFiles:
         except FileNotFoundError:
             return None
 
+    def age(self, name):
+        """Seconds since a file was written; None if it is not there."""
+        found = self.files.get_file_info(f"{self.path}/{name}")
+        return None if found.mtime_ns is None else time.time() - found.mtime_ns / 1e9
+
     def write(self, name, content):
         """Write a file, all of it or nothing; what was there is replaced."""
         self.write_bytes(name, json.dumps(content).encode())
@@ -103,6 +108,11 @@ class JobFiles:
     def of(self, job):
         """The folder of one job."""
         return SmallFiles(self._data, "jobs", job)
+
+    def settings(self, job):
+        """What a job remembered of its settings when it started, None if nothing."""
+        return self.of(job).read("settings.json")
+
 
     def age(self, job):
         """Seconds since a job ended a batch, or found that there was none; None: never."""

@@ -83,7 +83,7 @@ DEAD_LETTER_REASONS = {
     "unknown_codec": "the container is compressed in a way that cannot be read here",
     "schema_invalid": "the schema inside the container is not valid Avro",
     "unknown_schema": "no schema of this id in the folder, the cache or the registry",
-    "schema_unreachable": "the schema registry did not answer; the row is kept, and waits",
+    "schema_unreachable": "the schema registry has not answered yet; the row is kept, and waits",
     "undecodable": "the bytes do not follow their schema",
     "surplus_bytes": "bytes are left over behind the record",
     "keys_missing": "decoded, but without the alert id that every row needs",
@@ -231,8 +231,8 @@ BRONZE = (
     Field("attempt", "int", "", "meta.version",
           "0: as it came; >= 1: the same coordinates, read again after something was mended."),
     Field("bytes", "int", "byte", "", "Size of the Kafka value."),
-    Field("schema_key", "string", "", "", "Registry id, or c + 16 hex digits of the container "
-          "header's SHA-256."),
+    Field("schema_key", "string", "", "", "Registry id; c + 16 hex digits of the SHA-256 of the "
+          "header or key that brought the schema; v + name of the project's file."),
     Field("lane", "string", "", "meta.code", "fast: decoded in the JVM; slow: in Python."),
     Field("reason", "string", "", "meta.code", "Why not ok, see DEAD_LETTER_REASONS."),
     Field("detail", "string", "", "meta.note", "What was found, in words."),
@@ -241,58 +241,13 @@ BRONZE = (
     *KEYS,
     Field("datum_hash", "bigint", "", "",
           "xxhash64 of the datum: a duplicate has the same, a revision has not."),
-    Field("key", "binary", "", "", "Kafka key."),
+    Field("key", "binary", "", "", "Kafka key; null if it is the schema, kept by schema_key."),
     Field("headers", "array<struct<key:string,value:binary>>", "", "", "Kafka headers."),
-    Field("sync", "binary", "", "", "A container's 16-byte sync marker."),
-    Field("header", "binary", "", "", "A container's header, where it is met for the first time."),
-    Field("datum", "binary", "", "", "The Avro record as received, without frame or container."),
+    Field("sync", "binary", "", "", "Around the datum: a container's sync marker, 16 bytes; a "
+          "frame with an alias, 5; nothing, 0; null: a frame of schema_key."),
+    Field("header", "binary", "", "", "What brought the schema, where it is met the first time."),
+    Field("datum", "binary", "", "", "The Avro record, without frame or container; of JSON: ours."),
     Field("value", "binary", "", "", "The whole message, where it cannot be put together from "
           "header, sync and datum."),
 )
 """Bronze: one row a Kafka message, whatever it holds."""
-
-DELIVERIES = (
-    Field("night", "int", "", "time.epoch", "Observing night; partition."),
-    Field("survey", "string", "", "", "Survey of the alert."),
-    Field("diaSourceId", "bigint", "", "meta.id", "The alert."),
-    Field("revision", "int", "", "", "Its revision."),
-    Field("filter", "string", "", "", "Filter that it passed."),
-    Field("topic", "string", "", "", "Substream topic that it was sent to."),
-    Field("kafka_time", "timestamp", "", "time.epoch", "When the packet reached the survey topic."),
-    Field("sent_at", "timestamp", "", "time.epoch", "When it was handed to the substream topic."),
-    Field("batch_id", "bigint", "", "", "Distribute batch."),
-    Field("outcome", "string", "", "", "sent, too_large or no_schema."),
-)
-"""What was sent where, and when."""
-
-LEDGER = (
-    Field("job", "string", "", "", "ingest, science or distribute."),
-    Field("kind", "string", "", "meta.code", "batch, or redrive: dead letters read again."),
-    Field("batch", "bigint", "", "", "Number of the batch or of the re-drive."),
-    Field("table_version", "bigint", "", "", "Version of the job's table that the batch made."),
-    Field("read_version", "bigint", "", "",
-          "Versions of the table before it below this one have been read (science, distribute)."),
-    Field("committed_at", "timestamp", "", "time.epoch", "When the batch was committed."),
-    Field("seconds", "double", "s", "time.duration", "From the batch's start to its commit."),
-    Field("topic", "string", "", "", "Kafka topic read; of distribute the one written."),
-    Field("partition", "int", "", "", "Kafka partition read."),
-    Field("start_offset", "bigint", "", "", "First offset of the batch (ingest)."),
-    Field("end_offset", "bigint", "", "", "Offset behind its last one (ingest)."),
-    Field("rows", "bigint", "", "meta.number", "Rows that the batch wrote."),
-    Field("ok", "bigint", "", "meta.number", "Of these: readable; scored; sent."),
-    Field("dead", "bigint", "", "meta.number", "Of these: unreadable; keys only; not sent."),
-    Field("waiting", "bigint", "", "meta.number", "Of these: waiting for their schema."),
-    Field("duplicates", "bigint", "", "meta.number",
-          "Of these: packets that an earlier message of the night brought already (ingest)."),
-    Field("gap", "bigint", "", "meta.number", "Offsets of the range without a row (ingest)."),
-    Field("cause", "string", "", "meta.note", "Why there is a gap, and who accepted it."),
-    Field("bytes", "bigint", "byte", "", "Kafka values read (ingest)."),
-    Field("bytes_p95", "bigint", "byte", "", "95 % of them are smaller (ingest)."),
-    Field("nights", "array<int>", "", "time.epoch", "Nights that the rows belong to."),
-    Field("night_rows", "array<bigint>", "", "meta.number", "How many of each of these nights."),
-    Field("latency_p50", "double", "s", "time.duration",
-          "Median from the survey's topic to this table (of distribute: to the substream)."),
-    Field("latency_p95", "double", "s", "time.duration", "95 % are faster."),
-    Field("latency_max", "double", "s", "time.duration", "The slowest."),
-)
-"""The ledger: what each batch did, a row for each topic and partition, read off the tables."""

@@ -12,7 +12,7 @@ MODULES = sorted(path for path in (ROOT / "science_modules").iterdir() if path.i
                  and not path.name.startswith(("_", ".")))
 
 # The rooms of fink_like/__init__.py, from the ground up. A file that is named nowhere is a door.
-GROUND = {"vocabulary", "errors", "config", "__init__"}
+GROUND = {"vocabulary", "bookkeeping", "errors", "effects", "config", "metrics", "__init__"}
 PURE = {"packets", "kit", "filters"}
 FLOORS = {**dict.fromkeys(GROUND, 0), **dict.fromkeys(PURE, 1), "spark": 2, "jobs": 3}
 DOORS = 4
@@ -31,7 +31,7 @@ ALLOWED_PARAMETERS = {
     "fink_like/simulator/nights.py:night": 7}
 COMPILED_PARAMETERS = 9  # a numba kernel takes its arrays one by one
 ALLOWED_NAMES = {
-    **dict.fromkeys(("fink_like/cli/packets.py", "fink_like/cli/looks.py"),
+    **dict.fromkeys([f"fink_like/cli/{n}.py" for n in ("packets", "looks", "copies")],
                     "the examples in --help are commands that work"),
     "fink_like/filters/tokens.py": "an error message shows how a name is written"}
 PURE_MAY_IMPORT = {

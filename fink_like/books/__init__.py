@@ -1,9 +1,9 @@
 """The books of a night: what came, what became of it, and what does not balance.
 
 ``snapshot`` reads the tables' small columns at one moment, ``night`` holds them for a night,
-``checks`` finds what does not balance, ``gaps`` what the ledger's ranges tell, ``balance`` adds up,
-``page`` writes it for people. No Spark, no packet is read: a night of 10 million alerts needs some
-40 bytes of memory an alert.
+``checks`` finds what does not balance, ``gaps`` what the ledger's ranges tell, ``balance`` adds
+up, ``page`` writes it for people. No Spark, and no packet is read: 6 million made-up alerts took
+15 s of CPU and 2.2 GB.
 """
 
 from fink_like.books.balance import balance

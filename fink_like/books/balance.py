@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from fink_like.books import checks, gaps
-from fink_like.books.night import place_codes
+from fink_like.books.night import among, place_codes
 
 QUANTILES = (0.5, 0.95, 0.99)
 NO_SURVEY = "(none)"  # topics that no survey claims
@@ -68,7 +68,7 @@ def _received(night, mine):
             "dead": int((first & night.is_in("dead")).sum()),
             "waiting": int((first & night.is_in("waiting")).sum()),
             "redriven": int((again & ok).sum()),
-            "duplicates": len(hashes) - len(np.unique(hashes)),
+            "duplicates": len(hashes) - len(pd.unique(hashes)),
             "bytes": int(night.bronze["bytes"].to_numpy()[first].sum(dtype="int64"))}
 
 
@@ -76,13 +76,13 @@ def _to_science(night):
     """Which rows of bronze science has not read yet."""
     new = night.is_in("ok") & (night.bronze["version"]
                                >= night.read_version["science"]).to_numpy()
-    new[new] = ~np.isin(night.bronze["key"].to_numpy()[new], night.silver["key"].to_numpy())
+    new[new] = ~among(night.bronze["key"].to_numpy()[new], np.sort(night.silver["key"].to_numpy()))
     return new
 
 
 def _survey_of_topics(night):
-    places, first = np.unique(place_codes(night.bronze["key"].to_numpy()), return_index=True)
-    surveys = night.bronze["survey"].to_numpy()[first]
+    places = pd.Series(place_codes(night.bronze["key"])).drop_duplicates()
+    surveys = night.bronze["survey"].to_numpy()[places.index]
     return {night.snapshot.place(place)[0]: night.snapshot.text(survey) or NO_SURVEY
             for place, survey in zip(places.tolist(), surveys.tolist())}
 

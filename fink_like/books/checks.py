@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from fink_like.books import gaps
-from fink_like.books.night import place_codes
+from fink_like.books.night import among, place_codes
 
 KINDS = {
     "twice_in_bronze": "a Kafka coordinate is there twice at one attempt",
@@ -68,19 +68,22 @@ def discrepancies(night):
 
 
 def _bronze(night):
-    again = night.bronze[night.bronze.duplicated(["key", "attempt"])]
+    again = night.bronze[night.bronze.duplicated("key")]  # one column is ten times as fast as two
+    if len(again):
+        again = night.bronze[night.bronze["key"].isin(again["key"])]
+        again = again[again.duplicated(["key", "attempt"])]
     yield from _runs(night, "twice_in_bronze", "bronze", again["key"], again["batch_id"])
 
 
 def _silver(night):
     keys, read = night.bronze["key"].to_numpy(), night.is_in("ok")
-    silver, times = np.unique(night.silver["key"].to_numpy(), return_counts=True)
+    silver = np.sort(night.silver["key"].to_numpy())
     past = read & (night.bronze["version"] < night.read_version["science"]).to_numpy()
-    missing = night.bronze[past & ~np.isin(keys, silver)].drop_duplicates("key")
+    missing = night.bronze[past & ~among(keys, silver)].drop_duplicates("key")
     yield from _runs(night, "missing_in_silver", "silver", missing["key"], missing["batch_id"])
-    yield from _runs(night, "twice_in_silver", "silver", silver[times > 1])
-    strange = silver[~np.isin(silver, keys[read])]
-    letters = np.isin(strange, keys)
+    yield from _runs(night, "twice_in_silver", "silver", silver[1:][np.diff(silver) == 0])
+    strange = np.unique(silver[~among(silver, np.sort(keys[read]))])
+    letters = among(strange, np.sort(keys[~read]))
     yield from _runs(night, "letter_in_silver", "silver", strange[letters])
     yield from _runs(night, "not_in_bronze", "silver", strange[~letters])
 
@@ -117,11 +120,12 @@ def _ledger_of_ingest(night):
     rows = night.bronze[~night.bronze["version"].isin(late)]
     found = rows.groupby([rows["attempt"] > 0, "batch_id", place_codes(rows["key"]),
                           "night"]).size()
+    ranges = gaps.ranges(night)
     for (again, batch, place, one), told_rows, found_rows in _unequal(told, found):
         topic, partition = night.snapshot.place(place)
-        where = (f"{topic}:{partition}" + gaps.range_of(night, topic, partition, batch, again)
-                 + f", night {one}: ledger {told_rows} rows, bronze {found_rows}"
-                 + (" (a re-drive)" if again else ""))
+        read = "" if again else ranges.get((topic, partition, batch), "")
+        where = (f"{topic}:{partition}{read}, night {one}: ledger {told_rows} rows, bronze "
+                 f"{found_rows}" + (" (a re-drive)" if again else ""))
         yield "ledger_differs", "bronze", abs(told_rows - found_rows), where, int(batch)
 
 
@@ -153,8 +157,9 @@ def _unequal(told, found):
 
 def _deliveries(night):
     """Silver may have an alert twice: a packet that the survey sent again."""
-    have = pd.concat([night.silver[ALERT], night.rescores[ALERT]]).groupby(ALERT).size()
     sent = night.deliveries.sort_values("batch_id", kind="stable")
+    alerts = pd.concat([night.silver[ALERT], night.rescores[ALERT]])
+    have = alerts[alerts["diaSourceId"].isin(sent["diaSourceId"])].groupby(ALERT).size()
     number = sent.groupby([*ALERT, "filter"]).cumcount()
     have = sent[ALERT].join(have.rename("have"), on=ALERT)["have"].fillna(0)
     surplus = sent[number >= have]
@@ -169,4 +174,5 @@ def _alerts(rows):
     named = [f"{one.diaSourceId}" + (f" revision {one.revision}" if one.revision else "")
              for one in rows.head(MOST_ALERTS).itertuples()]
     more = len(rows) - len(named)
-    return f"alert{'s' * (len(rows) > 1)} {', '.join(named)}" + (f" and {more} more" if more else "")
+    behind = f" and {more} more" if more else ""
+    return f"alert{'s' * (len(rows) > 1)} {', '.join(named)}{behind}"

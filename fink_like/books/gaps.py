@@ -51,19 +51,15 @@ def explained(night):
             for line in found.itertuples() if _cause(night, line) is not None]
 
 
-def range_of(night, topic, partition, batch, again):
-    """The offsets that a batch read of a partition, as text; empty of a re-drive."""
-    lines = night.ledger["ingest"]
-    here = lines[(lines["topic"] == topic) & (lines["partition"] == partition)
-                 & (lines["batch"] == batch) & lines["start_offset"].notna()
-                 & (lines["kind"] == "batch")]
-    if again or here.empty:
-        return ""
-    return f":{here['start_offset'].iloc[0]:.0f}-{here['end_offset'].iloc[0] - 1:.0f}"
+def ranges(night):
+    """What each batch of ingest read: (topic, partition, batch) -> offsets as text."""
+    lines = _lines(night)
+    return {(line.topic, int(line.partition), int(line.batch)):
+            f":{line.start_offset}-{line.end_offset - 1}" for line in lines.itertuples()}
 
 
 def _lines(night):
-    """Lines with a range, in the order of batches; ``mine``: of the nights looked at, or of none."""
+    """Lines with a range, in the order of batches; ``mine``: of the nights looked at, or none."""
     lines = night.ledger["ingest"]
     lines = lines[(lines["kind"] == "batch") & lines["start_offset"].notna()]
     lines = lines.sort_values([*RANGE, "batch"], ignore_index=True)

@@ -1,8 +1,9 @@
 """The command line: each command is a few lines around one call of the library.
 
-``machine`` sets this machine up, ``packets`` makes and moves packets, ``jobs`` runs the street,
-``looks`` shows what it did, ``books`` balances a night, ``letters`` cares for what could not be read,
-``care`` for checkpoints and alarms, ``nightly`` for closed nights.
+``machine`` sets this machine up, ``packets`` makes packets, ``copies`` sends them again or over
+from elsewhere, ``jobs`` runs the street, ``looks`` shows what it did, ``books`` balances a night,
+``letters`` looks after what could not be read, ``care`` after checkpoints and alarms, ``declared``
+shows settings and schemas, ``nightly`` cares for closed nights.
 """
 
 import argparse
@@ -12,7 +13,11 @@ import sys
 from fink_like import __version__
 from fink_like.cli import (  # noqa: F401  each registers its commands
     books,
+    care,
+    copies,
+    declared,
     jobs,
+    letters,
     looks,
     machine,
     nightly,

@@ -27,19 +27,26 @@ def listen(given):
 
 @command(option("job", nargs="?", choices=JOBS),
          option("--max-age", type=float, default=300.0, help="seconds since its last sign of life"),
+         option("--json", action="store_true", help="all of it, for machines"),
+         option("--prometheus", action="store_true", help="as text for Prometheus"),
          DATA, example="fink-like status ingest --max-age 300")
 def status(given):
-    """Show what the jobs have done; with a job, exit 1 if its last sign of life is too old."""
-    from fink_like import reports
+    """Show how the jobs fare; with a job, exit 1 if its last sign of life is too old."""
+    from fink_like import reports, state
     settings = settings_of(given)
-    files = reports.JobFiles(settings.data)
-    ages = {job: files.age(job) for job in ([given.job] if given.job else JOBS)}
-    for job, age in ages.items():
-        print(f"{job:<11}" + ("no sign of life yet" if age is None else f"alive {age:.0f} s ago"))
     if given.job:
-        return int(ages[given.job] is None or ages[given.job] > given.max_age)
+        age = reports.JobFiles(settings.data).age(given.job)
+        print(f"{given.job:<11}" + ("no sign of life yet" if age is None
+                                    else f"alive {age:.0f} s ago"))
+        return int(age is None or age > given.max_age)
+    found = state.state(settings)
+    if given.json or given.prometheus:
+        print(json.dumps(found) if given.json else state.prometheus(found), end="")
+        return 0
+    print("\n".join(state.lines(found)))
     print("in the last 200 batches of each job:")
     print_totals(settings)
+    return 0
 
 
 def print_totals(settings):

@@ -52,17 +52,31 @@ def _fault(text):
         raise ConfigError(f"--fault {text}: write KIND=SHARE, such as truncated=0.01") from None
 
 
-@command(option("files", nargs="+", help="files or folders"),
-         option("--topic", required=True, help="made if it is missing"), RATE, SERVERS,
+@command(option("files", nargs="+", help="files, folders or tarballs"),
+         option("--topic", required=True, help="made if it is missing"),
+         option("--keep-damaged", action="store_true",
+                help="send damaged packets as they are, for ingest to park"),
+         option("--parquet-as", metavar="SURVEY/VERSION",
+                help="schema of schemas/ to make of Parquet rows"),
+         option("--missing-floats", choices=("null", "nan"), default="null",
+                help="what stands for one in Parquet; default null"), RATE, SERVERS,
          example="fink-like publish packets/ --topic ztf_20231018_programid1")
 def publish(given):
-    """Publish packets from files or folders to a Kafka topic, byte for byte."""
+    """Publish packets from files, folders, tarballs or Parquet to a Kafka topic."""
+    from fink_like import packet_files, parquet_packets
     from fink_like import publish as door
+    from fink_like.steps import Steps
     settings = settings_of(given)
+    wanted = given.parquet_as and parquet_packets.target(settings, given.parquet_as,
+                                                         given.missing_floats == "nan")
+    reader = packet_files.PacketFiles(given.keep_damaged, wanted, Steps().say)
     need_topic(settings, given.topic)
-    files = door.files_of(given.files)
     kafka_options = {**settings.kafka.options, "bootstrap.servers": settings.kafka.servers}
-    summary = door.publish(files, kafka_options, given.topic, given.rate, progress(len(files)))
+    summary = door.publish(door.files_of(given.files), kafka_options, given.topic, given.rate,
+                           progress("all"), reader)
+    if reader.damaged:
+        print(f"{reader.damaged} damaged, "
+              + ("sent as they are" if given.keep_damaged else "not sent"), file=sys.stderr)
     return finish(summary, given.topic)
 
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 from deltalake import DeltaTable
-from deltalake.exceptions import TableNotFoundError
+from deltalake.exceptions import DeltaError, TableNotFoundError
 from pyarrow import fs
 
 from fink_like.errors import ConfigError, SetupError
@@ -73,8 +73,12 @@ def open_table(data, name, nights=None, columns=None, where=None, duplicates=Tru
         raise ConfigError(f"table {name} has no column night to select by; its lines name several")
     if where is not None:
         near = where if near is None else near & where
-    table = dataset.to_table(columns={n: pc.field(*leaves[n]) for n in chosen}, filter=near)
-    return pd.DataFrame({n: _series(table[n]) for n in chosen})
+    return frame(dataset.to_table(columns={n: pc.field(*leaves[n]) for n in chosen}, filter=near))
+
+
+def frame(table):
+    """An Arrow table as `open_table` returns it."""
+    return pd.DataFrame({name: _series(table[name]) for name in table.column_names})
 
 
 def in_nights(nights):
@@ -106,16 +110,17 @@ def _first_ones(data, name, nights, columns, where):
     return rows.loc[~repeated, chosen].reset_index(drop=True)
 
 
-def open_dataset(data, name):
+def open_dataset(data, name, version=None):
     """A table as a lazy `pyarrow.dataset.Dataset`, for more rows than memory holds.
 
-    Parameters and errors as `open_table`; not of ``dead_letters``.
+    Parameters and errors as `open_table`, not of ``dead_letters``; an older ``version`` of the
+    table, if given.
     """
     if name == LEDGER:
-        kept = [f"{name}/{job}" for job in JOBS if SmallFiles(data, name, job, "_delta_log").names()]
-        return ds.dataset([dataset_of(open_delta(data, job), data, job) for job in
-                           kept or [f"{name}/{JOBS[0]}"]])
-    return dataset_of(open_delta(data, name), data, name)
+        kept = [job for job in JOBS if SmallFiles(data, name, job, "_delta_log").names()]
+        paths = [f"{name}/{job}" for job in kept or JOBS[:1]]
+        return ds.dataset([dataset_of(open_delta(data, path), data, path) for path in paths])
+    return dataset_of(open_delta(data, name, version), data, name)
 
 
 def dataset_of(table, data, name):
@@ -129,8 +134,8 @@ def dataset_of(table, data, name):
         filesystem=fs.SubTreeFileSystem(f"{folder.rstrip('/')}/{name}", files))
 
 
-def open_delta(data, name):
-    """A table of the data folder, at its newest version.
+def open_delta(data, name, version=None):
+    """A table of the data folder, at its newest version unless another is given.
 
     Parameters and errors as `open_table`.
 
@@ -138,12 +143,13 @@ def open_delta(data, name):
     -------
     deltalake.DeltaTable
     """
-    path = f"{str(data).rstrip('/')}/{name}"
     try:
-        return DeltaTable(path)
+        return DeltaTable(f"{str(data).rstrip('/')}/{name}", version=version)
     except TableNotFoundError as error:
         raise SetupError(f"no table {name} in {data}: give the broker's data folder (setting "
                          "`data`); `bin/demo` makes one in var/demo/data") from error
+    except DeltaError as error:
+        raise SetupError(f"table {name} in {data}, version {version}: {error}") from error
 
 
 def light_curve(row):

@@ -14,6 +14,8 @@ from fink_like.client import declared
 from fink_like.client.archive import open_dataset
 from fink_like.errors import BrokerError, ConfigError, PacketError
 from fink_like.packets import wire
+from fink_like.packets.container import SYNC_BYTES
+from fink_like.packets.schemas import PacketSchema
 from fink_like.packets.expressions import Evaluator
 
 COORDINATES = {"night": "night", "topic": "packet.topic", "partition": "packet.partition",
@@ -42,10 +44,60 @@ def packet(data, row):
     BrokerError
         Bronze holds it no longer (retention), or its schema is not known here.
     """
-    stored = _stored(data, row)
-    if stored["value"] is not None:
+    return as_received(data, _stored(data, row))
+
+
+REBUILT_FROM = ("survey", "schema_key", "datum", "sync", "header", "value")
+"""Columns of bronze that `as_received` needs."""
+
+
+def as_received(data, stored):
+    """The Kafka value of a row of bronze, byte for byte.
+
+    Parameters
+    ----------
+    data : str or Path
+        The broker's data folder.
+    stored : mapping
+        A row of bronze with `REBUILT_FROM`.
+
+    Returns
+    -------
+    bytes or None
+        None: the message had no value.
+
+    Raises
+    ------
+    SchemaError
+        The schema of its container is not known here.
+    """
+    if stored["value"] is not None or stored["datum"] is None:
         return stored["value"]
-    return wire.join(_schema(data, row, stored), stored["datum"], stored["sync"])
+    if stored["header"] is None and len(stored["sync"] or b"") == SYNC_BYTES:
+        schema = declared.packet_schema(str(data), stored["survey"], stored["schema_key"])
+    else:  # the row brings its container's header; the other forms need none
+        schema = PacketSchema(stored["schema_key"], {}, stored["header"] or b"")
+    return wire.join(schema, stored["datum"], stored["sync"])
+
+
+def key_as_received(data, stored):
+    """The Kafka key of a row of bronze: as kept, or the schema's text where that was the key.
+
+    Parameters
+    ----------
+    data : str or Path
+    stored : mapping
+        A row of bronze with ``key`` and `REBUILT_FROM`.
+
+    Returns
+    -------
+    bytes or None
+    """
+    brings_schema = str(stored["schema_key"]).startswith("c") and stored["sync"] == b""
+    if stored["key"] is not None or not brings_schema:
+        return stored["key"]
+    return stored["header"] or declared.packet_schema(str(data), stored["survey"],
+                                                      stored["schema_key"]).header
 
 
 def cutouts(data, row):
@@ -99,7 +151,7 @@ def _stored(data, row):
     for column, value in place.items():
         here &= pc.field(column) == (value if isinstance(value, str) else int(value))
     found = open_dataset(data, "bronze").to_table(
-        columns=["schema_key", "datum", "sync", "value"], filter=here).to_pylist()
+        columns=list(REBUILT_FROM), filter=here).to_pylist()
     if not found:
         raise BrokerError(f"bronze of {data} has no packet at {place}: it may be past its "
                           "retention")

@@ -120,6 +120,7 @@ class FilterSet:
         self.folder = settings.conf / "filters"
         self.columns = leaves(tables.silver_fields(surveys, specs))
         self.public = {name: survey.public for name, survey in surveys.items()}
+        self.inputs = surveys if kafka.out_servers(settings) == settings.kafka.servers else {}
         self.good, self.seen = {}, None
 
     def routes(self):
@@ -131,12 +132,23 @@ class FilterSet:
             self.seen = state
         return [{"filter": spec.name, "topic": route.topic, "sql": route.condition.sql}
                 for _, spec in sorted(self.good.items())
-                if not spec.off and today <= spec.expires for route in spec.routes]
+                if not spec.off and today <= spec.expires for route in spec.routes
+                if not survey_declarations.of_topic(self.inputs, route.topic)]
 
     def _read(self, today):
         specs, problems = library.load(self.folder, self.columns, today, self.public)
         broken = {problem.path.stem for problem in problems}
         self.good = {**{n: s for n, s in self.good.items() if n in broken},
                      **{s.name: s for s in specs}}
-        for problem in problems:
+        for problem in [*problems, *self._circles()]:
             print(f"filter left as it was, or out: {problem}", file=sys.stderr, flush=True)
+
+    def _circles(self):
+        """Complaints of topics that ingest would read again, and send again, for ever."""
+        for name, spec in sorted(self.good.items()):
+            for route in spec.routes:
+                survey = survey_declarations.of_topic(self.inputs, route.topic)
+                if survey:
+                    yield (f"{name}: nothing is sent to {route.topic}, since "
+                           f"conf/surveys/{survey.name}.yaml reads that topic on the same server: "
+                           "rename it, or read fewer topics")

@@ -1,20 +1,17 @@
 """Ingest: every message of the surveys' topics becomes one row of bronze."""
 
-import json
-
 from fink_like.jobs.care import Care
 from fink_like.jobs.errands import Errands
 from fink_like.jobs.upkeep import Upkeep
 from fink_like.packets import survey as survey_declarations
-from fink_like.packets.schemas import PacketSchema, names_and_types
-from fink_like.packets.wire import read_header
-from fink_like.spark import bronze, commits, kafka, tables
+from fink_like.spark import bronze, commits, kafka, tables, two_looks
 from fink_like.spark.checkpoint import Checkpoint
 from fink_like.spark.guard import Guard
+from fink_like.spark.learning import learn_schemas
 from fink_like.spark.ledger import Ledger
 from fink_like.spark.redrive import Redrive
+from fink_like.spark.schema_registry import SchemaRegistry
 from fink_like.spark.schema_store import SchemaStore
-from fink_like.spark.slow_lane import registry_fetch
 
 JOB = "ingest"
 
@@ -44,7 +41,9 @@ def run(settings, spark, until_caught_up=False):
     checkpoint = Checkpoint(spark, settings, JOB)
     checkpoint.check(path)
     guard = Guard(spark, settings, checkpoint.folder)
-    guard.check(checkpoint.log.kafka(checkpoint.log.done()))
+    read = checkpoint.log.kafka(checkpoint.log.done())
+    guard.check(read)
+    guard.check_subscription(read, kafka.pattern(settings, surveys))
     care = Care(settings, checkpoint.files)
     care.may_go_on()
     store = SchemaStore(spark, settings, surveys)
@@ -53,16 +52,18 @@ def run(settings, spark, until_caught_up=False):
         care.may_go_on()
         plan = guard.check(*checkpoint.plan(batch_id))
         store.refresh()
-        frozen = checkpoint.freeze(batch_id, {"schemas": store.keys()})
-        rows = bronze.rows(messages, settings, surveys, store.pick(frozen["schemas"]), batch_id)
-        tables.append(rows, path, checkpoint.app_id, batch_id, checkpoint.note(batch_id, **plan),
-                      compression="lz4_raw")
+        frozen = checkpoint.freeze(batch_id, {"schemas": store.keys(), "absent": store.absent()})
+        known, absent = store.pick(frozen["schemas"]), frozen["absent"]
+        two_looks.append(
+            bronze.first_look(messages, surveys, known, batch_id),
+            lambda unread: bronze.look_again(unread, settings, surveys, known, batch_id, absent),
+            path, checkpoint.app_id, batch_id, checkpoint.note(batch_id, **plan))
         files = commits.files_of(commits.commit_of(spark, path, checkpoint.app_id, batch_id))
         counts = commits.count_rows(files, "state")
         checkpoint.report(batch_id, rows=counts)
         if commits.largest(files, "lane") == "slow":
-            slow = tables.read(spark, path).where(f"batch_id = {batch_id} AND lane = 'slow'")
-            learn_schemas(slow, store, settings.registry)
+            learn_schemas(tables.read(spark, path).where(
+                f"batch_id = {batch_id} AND attempt = 0 AND lane = 'slow'"), store)
         guard.check_read(batch_id, plan, checkpoint.log.kafka(batch_id), sum(counts.values()))
         care.after(counts)
 
@@ -78,37 +79,18 @@ def errands(settings, spark):
     checkpoint = Checkpoint(spark, settings, JOB)
     guard = Guard(spark, settings, checkpoint.folder)
     store = SchemaStore(spark, settings, surveys)
-    redrive = Redrive(spark, settings, surveys, store, checkpoint, path)
+    redrive = Redrive(settings, store, checkpoint, path)
+    registry = SchemaRegistry(settings.registry)
 
     def lag():
         read = checkpoint.log.kafka(checkpoint.log.done())
         checkpoint.files.write("lag.json", guard.lag(read))
 
+    def ask_for_schemas():
+        redrive.waiting(registry)
+
     ledger = Ledger(spark, settings, checkpoint, path)
     upkeep = Upkeep(spark, settings, JOB)
-    return Errands(spark, checkpoint.folder, [ledger.catch_up, lag],
+    return Errands(spark, checkpoint.folder, [ask_for_schemas, ledger.catch_up, lag],
                    {"redrive": redrive.run, "duplicates": upkeep.mark_duplicates,
                     **upkeep.handlers()})
-
-
-def learn_schemas(rows, store, registry):
-    """Keep the schemas that the slow lane met, for the fast lane of the next batch.
-
-    Parameters
-    ----------
-    rows : DataFrame
-        Of bronze, lane ``slow``.
-    store : SchemaStore
-    registry : str
-        URL, or empty.
-    """
-    met = rows.groupBy("survey", "schema_key").agg({"header": "max"}).collect()
-    for survey, key, header in met:
-        if key not in store.keys()[survey]:
-            store.add(survey, _schema(key, header, registry))
-
-
-def _schema(key, header, registry):
-    if header is not None:
-        return read_header(bytes(header))
-    return PacketSchema(key, names_and_types(json.loads(registry_fetch(registry)(key))))

@@ -3,12 +3,12 @@
 from pyspark.sql import functions as F
 
 from fink_like.jobs.errands import Errands
-from fink_like.jobs.ingest import learn_schemas
 from fink_like.jobs.upkeep import Upkeep
 from fink_like.kit import registry
 from fink_like.packets import survey as survey_declarations
 from fink_like.spark import commits, silver, tables
 from fink_like.spark.checkpoint import Checkpoint
+from fink_like.spark.learning import learn_schemas
 from fink_like.spark.ledger import Ledger
 from fink_like.spark.schema_store import SchemaStore
 
@@ -34,7 +34,7 @@ def run(settings, spark, until_caught_up=False):
 
     def one_batch(rows, batch_id):
         readable = rows.where("state = 'ok'")
-        keys = schemas_in(readable, spark, bronze, store, settings.registry)
+        keys = schemas_in(readable, spark, bronze, store)
         scored = (silver.rows(readable, surveys, store.pick(keys), specs) if keys
                   else tables.nothing(spark, path))  # planning is dear, and there is nothing to do
         tables.append(scored, path, checkpoint.app_id, batch_id, checkpoint.note(batch_id))
@@ -60,7 +60,7 @@ def live_modules(settings, surveys):
     return [spec for spec in specs if spec.state == registry.LIVE]
 
 
-def schemas_in(rows, spark, bronze, store, registry_url):
+def schemas_in(rows, spark, bronze, store):
     """Schema keys of a batch, by survey; one that is not kept yet is taken from bronze.
 
     Ingest keeps a new schema after it has written the first packets of it, so science, a process
@@ -68,11 +68,10 @@ def schemas_in(rows, spark, bronze, store, registry_url):
     """
     found = rows.select("survey", "schema_key").distinct().collect()
     store.refresh()
-    unknown = [key for survey, key in found
-               if key not in store.keys()[survey] and key not in store.refused[survey]]
+    unknown = [key for survey, key in found if key not in store.keys()[survey]]
     if unknown:
         slow = tables.read(spark, bronze).where("lane = 'slow'")
-        learn_schemas(slow.where(F.col("schema_key").isin(unknown)), store, registry_url)
+        learn_schemas(slow.where(F.col("schema_key").isin(unknown)), store)
     keys = {}
     for survey, key in found:
         keys.setdefault(survey, []).append(key)

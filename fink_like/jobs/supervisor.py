@@ -187,5 +187,9 @@ def reason(error):
     text = str(error)
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     causes = [line for line in lines if line.startswith("Caused by:")]
-    python = [line for line in lines if line.split(":")[0].endswith("Error")]
-    return (python or causes or lines or ["no message"])[-1][:500]
+    python = [line for line in lines if line.split(":")[0].endswith("Error")
+              or line.startswith("fink_like.errors.")]
+    if python or causes:
+        return (python or causes)[-1][:500]
+    # "[STREAM_FAILED] Query [...] terminated with exception: ..."; its plan stands behind it
+    return (lines or ["no message"])[0].rpartition("terminated with exception: ")[2][:500]

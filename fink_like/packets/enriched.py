@@ -12,7 +12,8 @@ from fink_like.vocabulary import Struct
 AVRO_TYPES = {"bigint": "long", "int": "int", "tinyint": "int", "double": "double",
               "float": "float", "string": "string", "boolean": "boolean",
               "timestamp": {"type": "long", "logicalType": "timestamp-micros"}}
-NAMESPACE = "fink_like"
+NAMESPACE, RECEIVED = "fink_like", "received"
+OUR_RECORDS = (f"{NAMESPACE}.", f"{RECEIVED}.{NAMESPACE}.", f"{RECEIVED}.{RECEIVED}.")
 
 
 def appended_fields(columns):
@@ -38,6 +39,9 @@ def appended_fields(columns):
 def extended_schema(avro, columns):
     """The survey's schema with our fields at the end of its first record.
 
+    A packet that came by way of another broker, or of this one, may have fields and records of
+    our names; ``received`` goes before those. On the wire there are no names.
+
     Parameters
     ----------
     avro : dict
@@ -47,16 +51,31 @@ def extended_schema(avro, columns):
     Returns
     -------
     dict
-
-    Raises
-    ------
-    SchemaError
-        The survey has a field of the same name.
     """
-    taken = {f["name"] for f in avro["fields"]} & {c.name for c in columns}
-    if taken:
-        raise SchemaError(f"{avro['name']} has fields {sorted(taken)} of its own")
-    return {**avro, "fields": [*avro["fields"], *appended_fields(columns)]}
+    ours = {c.name for c in columns}
+    theirs = [{"name": _other_name(f["name"], ours), "type": _other_records(f["type"])}
+              for f in avro["fields"]]
+    return {**avro, "fields": [*theirs, *appended_fields(columns)]}
+
+
+def _other_name(name, ours):
+    first_hand = name
+    while first_hand.startswith(RECEIVED + "_"):
+        first_hand = first_hand.removeprefix(RECEIVED + "_")
+    return f"{RECEIVED}_{name}" if first_hand in ours else name
+
+
+def _other_records(kind):
+    if isinstance(kind, list):
+        return [_other_records(branch) for branch in kind]
+    if isinstance(kind, str):
+        return f"{RECEIVED}.{kind}" if kind.startswith(OUR_RECORDS) else kind
+    changed = {key: _other_records(value) for key, value in kind.items()
+               if key in ("name", "items", "values")}
+    if "fields" in kind:
+        changed["fields"] = [{"name": f["name"], "type": _other_records(f["type"])}
+                             for f in kind["fields"]]
+    return {**kind, **changed}
 
 
 def appended_schema(columns):

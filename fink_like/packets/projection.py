@@ -38,8 +38,7 @@ def leaf_types(schemas, wanted):
     """
     found = {}
     for schema in schemas:
-        names = {}
-        _collect_names(schema, names)
+        names = named_records(schema)
         for path in wanted:
             kind = _type_at(schema, path, names)
             if kind is not None:
@@ -81,17 +80,20 @@ def _record(tree, name):
     return {"type": "record", "name": name, "fields": fields}
 
 
-def _collect_names(schema, names):
+def named_records(schema, found=None):
+    """Full name -> record, of all records of a schema, which names them after their first use."""
+    found = {} if found is None else found
     if isinstance(schema, list):
         for branch in schema:
-            _collect_names(branch, names)
+            named_records(branch, found)
     elif isinstance(schema, dict):
         if schema["type"] == "record":
-            names[schema["name"]] = schema
+            found[schema["name"]] = schema
             for field in schema["fields"]:
-                _collect_names(field["type"], names)
+                named_records(field["type"], found)
         else:
-            _collect_names(schema.get("items", schema.get("values", "null")), names)
+            named_records(schema.get("items", schema.get("values", "null")), found)
+    return found
 
 
 def _type_at(schema, path, names):

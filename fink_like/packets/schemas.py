@@ -8,7 +8,7 @@ A file of ``schemas/<survey>/<version>.yaml`` holds names and types in wire orde
     records:
       alert:                      # the alert record comes first
         diaSourceId: long
-        band: string?             # ? = union of null and this type, null first
+        band: string?             # ? = union of null and this type; ?string: null second
         prvDiaSources: diaSource[]?   # [] = array of a type or of a record below
 
 Decoding needs no more than that: docs, defaults and logical types do not change the bytes.
@@ -39,15 +39,21 @@ class PacketSchema:
     avro : dict
         The Avro schema, names and types only.
     header : bytes, optional
-        The container header up to its sync marker, for surveys that send the schema along.
+        What brought it along: the container's header up to its sync marker, or a message's key.
     codec : str
         Compression of the container's block.
+    name : str
+        Of its file in ``schemas/<survey>/``; empty: it is none of the project's.
+    fast : bool
+        Whether the JVM can use it, see `fink_like.spark.schema_store`.
     """
 
     key: str
     avro: dict = field(hash=False)
     header: bytes = b""
     codec: str = "null"
+    name: str = ""
+    fast: bool = True
 
     @cached_property
     def parsed(self):
@@ -106,6 +112,8 @@ class _Builder:
     def type(self, text):
         if text.endswith("?"):
             return ["null", self.type(text[:-1])]
+        if text.startswith("?"):
+            return [self.type(text[1:]), "null"]
         if text.endswith("[]"):
             return {"type": "array", "items": self.type(text[:-2])}
         return text if text in PRIMITIVES else self.record(text)
@@ -180,26 +188,44 @@ def text(schema):
     return json.dumps(schema, separators=(",", ":"))
 
 
+def fingerprint(avro):
+    """SHA-256 of a schema's Parsing Canonical Form, as hex digits.
+
+    https://avro.apache.org/docs/1.12.0/specification/#parsing-canonical-form-for-schemas
+    """
+    canonical = fastavro.schema.to_parsing_canonical_form(avro)
+    return fastavro.schema.fingerprint(canonical, "SHA-256")
+
+
+def project_schema(path):
+    """The schema of one file of `schemas/`; its key is its registry id, else ``v`` and its name."""
+    avro, number = read_notation(path)
+    stem = Path(path).stem
+    return PacketSchema(f"v{stem}" if number is None else str(number), avro, name=stem)
+
+
 class SchemaBook:
-    """Finds the schema that wrote a packet: registered ones, then the folder, then the registry.
+    """Finds the schema that wrote a packet. It asks nobody: see `fink_like.spark.learning`.
 
     Parameters
     ----------
     folder : Path or None
-        ``schemas/<survey>``; files without an ``id`` are for writing only.
+        ``schemas/<survey>``.
     registered : iterable of PacketSchema
         Met before, in this or an earlier run.
-    fetch : callable, optional
-        ``fetch(id) -> str``: the schema's JSON from a registry; raises SchemaError.
+    registry : str
+        URL of the registry that is asked later for ids unknown here; empty: there is none.
+    absent : iterable of str
+        Ids that the registry said not to have.
     """
 
-    def __init__(self, folder, registered=(), fetch=None):
+    def __init__(self, folder, registered=(), registry="", absent=()):
         self.known = {schema.key: schema for schema in registered}
-        self.fetch, self._failed = fetch, {}
+        self.registry, self.absent = registry, set(absent)
         for path in sorted(Path(folder).glob("*.yaml")) if folder else ():
-            avro, number = read_notation(path)
-            if number is not None:
-                self.known.setdefault(str(number), PacketSchema(str(number), avro))
+            schema = project_schema(path)
+            self.known.setdefault(schema.key, schema)
+        self.named = {schema.name: schema for schema in self.known.values() if schema.name}
 
     def by_id(self, number):
         """Schema of a registry id.
@@ -207,24 +233,43 @@ class SchemaBook:
         Raises
         ------
         SchemaError
-            Unknown everywhere; ``waits`` on the error is true if a registry did not answer.
+            It is not known here; ``waits``: the registry is asked after the batch.
         """
-        key = str(number)
-        if key in self._failed:  # one question an id: a silent registry takes 10 s to fail
-            raise self._failed[key]
-        if key not in self.known:
-            try:
-                self.known[key] = PacketSchema(key, self._fetched(number))
-            except SchemaError as error:
-                self._failed[key] = error
-                raise
-        return self.known[key]
+        schema = self.known.get(str(number))
+        if schema is not None:
+            return schema
+        if not self.registry:
+            raise SchemaError("not in the schemas folder, and no registry is configured (setting "
+                              "`registry`)")
+        if str(number) in self.absent:
+            raise SchemaError(f"neither in the schemas folder nor in the registry {self.registry}")
+        raise SchemaError(f"not met before; the registry {self.registry} is asked", waits=True)
 
-    def _fetched(self, number):
-        if self.fetch is None:
-            raise SchemaError(f"schema id {number} is not in the schemas folder and no registry "
-                              "is configured (setting `registry`)")
-        try:
-            return names_and_types(json.loads(self.fetch(number)))
-        except ValueError as error:
-            raise SchemaError(f"the registry's schema {number} is not JSON: {error}") from error
+    def by_name(self, name):
+        """Schema of a file in ``schemas/<survey>/``.
+
+        Raises
+        ------
+        SchemaError
+            There is no such file.
+        """
+        if name not in self.named:
+            raise SchemaError(f"no file {name}.yaml in the survey's schemas folder; there are "
+                              f"{sorted(self.named)}")
+        return self.named[name]
+
+    def newest(self):
+        """Schema of the newest file: the highest version number.
+
+        Raises
+        ------
+        SchemaError
+            There is no file.
+        """
+        if not self.named:
+            raise SchemaError("the survey's schemas folder has no file to write a packet with")
+        return self.named[max(self.named, key=_version)]
+
+
+def _version(name):
+    return [int(part) if part.isdigit() else -1 for part in name.split(".")]

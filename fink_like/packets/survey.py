@@ -7,8 +7,8 @@ from pathlib import Path
 import yaml
 
 from fink_like.errors import ConfigError
+from fink_like.packets import inputs
 from fink_like.packets.expressions import Sentinels, parse, references
-from fink_like.packets.wire import CONTAINER, FRAMED
 from fink_like.vocabulary import DETAILS, DETECTION, FORCED, KEYS, LIMIT, Field, Struct
 
 STAMPS = ("science", "template", "difference")
@@ -35,9 +35,11 @@ class Survey:
     name : str
         Of the YAML file, the folder in `schemas/` and the struct with its own columns.
     wire : str
-        ``container`` or ``framed``, see `fink_like.packets.wire`.
+        Wire form of most of its topics, see `fink_like.packets.wire`.
     topics : str
-        Regular expression, matched whole.
+        Regular expression of all its topics, matched whole.
+    inputs : tuple of Input
+        Topics and wire form each, see `fink_like.packets.inputs`.
     utc_offset_hours : float
         Of the site's noon, where its nights change.
     first_light_mjd : float
@@ -61,6 +63,7 @@ class Survey:
     name: str
     wire: str
     topics: str
+    inputs: tuple
     utc_offset_hours: float
     first_light_mjd: float
     public: str
@@ -74,7 +77,11 @@ class Survey:
 
     def claims(self, topic):
         """Whether a topic carries this survey's packets."""
-        return re.fullmatch(self.topics, topic) is not None
+        return self.input_of(topic) is not None
+
+    def input_of(self, topic):
+        """The first `Input` that a topic matches, or None."""
+        return next((i for i in self.inputs if re.fullmatch(i.topics, topic)), None)
 
 
 def load(path):
@@ -114,30 +121,47 @@ def load_all(folder, names=()):
     Raises
     ------
     ConfigError
-        Also if a named survey has no file or none is there at all.
+        Also if a named survey has no file or none is there at all, or two claim the same topics.
     """
     found = {path.stem: path for path in sorted(Path(folder).glob("*.yaml"))}
     absent = sorted(set(names) - set(found))
     if absent or not found:
         raise ConfigError(f"{folder}: no file for {absent or 'any survey'}; there are "
                           f"{list(found)}")
-    return {name: load(path) for name, path in found.items() if not names or name in names}
+    surveys = {name: load(path) for name, path in found.items() if not names or name in names}
+    _refuse_shared_topics(surveys, folder)
+    return surveys
+
+
+def _refuse_shared_topics(surveys, folder):
+    """Two patterns that overlap are seen only when a topic comes: the first by name has it."""
+    claims = {}
+    for survey in surveys.values():
+        for source in survey.inputs:
+            other = claims.setdefault(source.topics, survey)
+            if other is not survey:
+                raise ConfigError(f"{folder}: {other.name}.yaml and {survey.name}.yaml both claim "
+                                  f"the topics {source.topics!r}; give them to one")
+
+
+def every_input(surveys):
+    """(survey, Input) pairs in the order in which they are tried; a row of a batch counts them."""
+    return [(survey, source) for survey in surveys.values() for source in survey.inputs]
 
 
 def of_topic(surveys, topic):
-    """The survey that claims a topic, or None."""
+    """The survey that claims a topic, the first by name, or None."""
     return next((s for s in surveys.values() if s.claims(topic)), None)
 
 
 def _survey(name, content):
-    if content["wire"] not in (CONTAINER, FRAMED):
-        raise ConfigError(f"wire: {content['wire']} is neither {CONTAINER} nor {FRAMED}")
+    sources = inputs.read(content)
     missing = content.get("missing", {})
     stamps = content.get("cutouts", {})
     columns = _columns(content["columns"])
     own = {n: _own(n, spec, columns) for n, spec in content.get("own", {}).items()}
     return Survey(
-        name=name, wire=content["wire"], topics=_pattern(content["topics"]),
+        name=name, wire=sources[0].wire, topics=inputs.joined(sources), inputs=sources,
         utc_offset_hours=float(content["site"]["utc_offset_hours"]),
         first_light_mjd=float(content["first_light_mjd"]), public=content["public"],
         sentinels=Sentinels(tuple(missing.get("numbers", ())), tuple(missing.get("texts", ()))),
@@ -147,14 +171,6 @@ def _survey(name, content):
         stamps={s: _expression(stamps[s], f"cutouts.{s}") for s in STAMPS if s in stamps},
         own_columns={n: expression for n, (_, expression) in own.items()},
         own=Struct(name, tuple(column for column, _ in own.values()), f"What only {name} says."))
-
-
-def _pattern(text):
-    try:
-        re.compile(text)
-    except re.error as error:
-        raise ConfigError(f"topics: {text!r} is not a regular expression: {error}") from error
-    return text
 
 
 def _expression(spec, key, columns=()):

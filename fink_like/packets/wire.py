@@ -1,50 +1,40 @@
 """The wire forms: Kafka value <-> schema key and datum, and the slow reference decoder.
 
 container
-    One Avro object container file a message: header (magic, metadata with the writer's schema,
-    16-byte sync marker), one block with one record, the sync marker again. ZTF sends these.
+    One Avro object container file a message, see `fink_like.packets.container`. ZTF sends these.
 framed
     One zero byte, the schema's registry id as 4 bytes big-endian, the bare datum. Rubin sends
     these; its id is MAJOR * 100 + MINOR. (Its sample client says little-endian; 8 of 8 genuine
-    messages are big-endian.)
+    messages are big-endian.) A simulator's own ids have aliases in the survey's YAML.
+bare
+    The datum alone; its schema is named in the survey's YAML.
+fink
+    The datum alone; the message's key is the schema's JSON. Other brokers' live topics.
+json
+    A JSON object in the survey's field names; the only form that is not kept as Avro's bytes.
 
-`split` and `join` are inverse to each other byte for byte. What the fast lane in
-`fink_like.spark.avro` does in the JVM must equal what stands here.
+`split` and `join` are inverse to each other byte for byte, but for json and compressed containers.
+What the fast lane in `fink_like.spark.avro` does in the JVM must equal what stands here.
 """
 
-import bz2
 import hashlib
 import io
 import json
-import lzma
-import zlib
 from dataclasses import dataclass
 from functools import lru_cache
 
-import cramjam
 import fastavro
 
 from fink_like.errors import PacketError, SchemaError
+from fink_like.packets import container, from_json
+from fink_like.packets.inputs import (
+    BARE, CONTAINER, CONTAINER_BEGINS, FINK, FRAME_BEGINS, FRAMED, JSON, JSON_BEGINS, Input)
 from fink_like.packets.schemas import PacketSchema, names_and_types
 
-CONTAINER, FRAMED = "container", "framed"
-MAGIC = b"Obj\x01"
 FRAME_BYTES = 5
-SYNC_BYTES = 16
-HEADER_SCHEMA = fastavro.parse_schema({
-    "type": "record", "name": "container_header", "fields": [
-        {"name": "magic", "type": {"type": "fixed", "name": "magic", "size": 4}},
-        {"name": "meta", "type": {"type": "map", "values": "bytes"}},
-        {"name": "sync", "type": {"type": "fixed", "name": "sync", "size": SYNC_BYTES}}]})
-CODECS = {
-    "null": bytes,
-    "deflate": lambda block: zlib.decompress(block, wbits=-15),  # no zlib header
-    "bzip2": bz2.decompress,
-    "xz": lzma.decompress,
-    "snappy": lambda block: bytes(cramjam.snappy.decompress_raw(block[:-4])),  # then a CRC-32
-    "zstandard": lambda block: bytes(cramjam.zstd.decompress(block)),
-}
-"""Codecs of a container's block; https://avro.apache.org/docs/1.12.0/specification/#codecs"""
+SYNC_BYTES = container.SYNC_BYTES
+NO_FRAME = b""
+"""In the place of a sync marker: the message is the datum, nothing stands before it."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +47,9 @@ class Packet:
     datum : bytes
         The Avro record, uncompressed.
     sync : bytes or None
-        A container's sync marker; None for a frame.
+        What stood around the datum and does not follow from the schema: a container's sync marker
+        (16 bytes); the frame, where its id is an alias (5 bytes); nothing, of a bare datum (0
+        bytes). None: a frame with the schema's own id.
     """
 
     schema: PacketSchema
@@ -65,16 +57,18 @@ class Packet:
     sync: bytes | None
 
 
-def split(value, form, book):
+def split(value, given, book, key=None):
     """Take a message apart.
 
     Parameters
     ----------
     value : bytes
         Kafka value.
-    form : str
-        ``container`` or ``framed``.
+    given : Input or str
+        What its topic carries, or just the name of a wire form.
     book : SchemaBook
+    key : bytes, optional
+        Kafka key.
 
     Returns
     -------
@@ -87,111 +81,123 @@ def split(value, form, book):
     """
     if not value:
         raise PacketError("empty", "no bytes")
-    return _split_container(value) if form == CONTAINER else _split_frame(value, book)
+    source = given if isinstance(given, Input) else Input(given)
+    form = source.form_of(value, key)
+    if form == CONTAINER:
+        header, block, sync = container.split(value)
+        schema = read_header(header)
+        return Packet(schema, container.decompress(block, schema.codec), sync)
+    if form == FRAMED:
+        return _split_frame(value, source, book)
+    if form == FINK:
+        return _split_fink(value, key)
+    return _split_json(value, book) if form == JSON else _split_bare(value, source, book)
 
 
-def _split_frame(value, book):
-    if value[:1] != b"\x00":
+def _split_frame(value, source, book):
+    if not value.startswith(FRAME_BEGINS):
         raise PacketError("not_this_wire_form", f"first byte is {value[0]:#04x}, a frame has 0x00")
     if len(value) <= FRAME_BYTES:
         raise PacketError("truncated", f"{len(value)} bytes, a frame's header alone has 5")
-    number = int.from_bytes(value[1:FRAME_BYTES], "big")
+    frame = value[:FRAME_BYTES]
+    number = str(int.from_bytes(frame[1:], "big"))
+    schema_id = source.aliases.get(number, number)
     try:
-        return Packet(book.by_id(number), value[FRAME_BYTES:], None)
+        return Packet(book.by_id(schema_id), value[FRAME_BYTES:],
+                      None if schema_id == number else frame)
     except SchemaError as error:
-        reason = "schema_unreachable" if getattr(error, "waits", False) else "unknown_schema"
-        raise PacketError(reason, f"schema id {number}: {error}") from error
+        reason = "schema_unreachable" if error.waits else "unknown_schema"
+        raise PacketError(reason, f"unknown schema id {number}: {error}", schema_id) from error
 
 
-def _split_container(value):
-    if value[:4] != MAGIC:
-        raise PacketError("not_this_wire_form", f"starts with {value[:4]!r}, a container with Obj1")
-    stream = io.BytesIO(value)
-    head = _read(stream, HEADER_SCHEMA, "container header")
-    header = value[:stream.tell() - SYNC_BYTES]
-    schema = read_header(header)
-    count = _read(stream, "long", "block count")
-    size = _read(stream, "long", "block size")
-    start, end = stream.tell(), stream.tell() + size
-    if count != 1:
-        raise PacketError("record_count", f"the first block holds {count} records")
-    if not 0 <= size <= len(value) - start:
-        raise PacketError("truncated", f"block of {size} bytes, {len(value) - start} are there")
-    if value[end:end + SYNC_BYTES] != head["sync"]:
-        raise PacketError("bad_container", "no sync marker behind the block")
-    if len(value) > end + SYNC_BYTES:
-        raise PacketError("record_count", f"{len(value) - end - SYNC_BYTES} bytes behind the "
-                                          "block: a second block or a second container")
-    return Packet(schema, _decompress(value[start:end], schema.codec), head["sync"])
+def _split_bare(value, source, book):
+    name = source.schema or next(
+        (name for text, name in source.versions.items() if value.startswith(begins(text))), None)
+    if name is None and source.versions:
+        raise PacketError("unknown_schema", f"unknown schema version: starts with {value[:12]!r}, "
+                          f"the topic's table in the survey's YAML has {list(source.versions)}")
+    if name is None:
+        raise PacketError("not_this_wire_form", f"starts with {value[:12]!r}: neither a container, "
+                          "a frame nor JSON, and the topic has no schema for a bare packet")
+    return Packet(_named(book, name), value, NO_FRAME)
 
 
-def _container_schema(header, meta):
-    if "avro.schema" not in meta:
-        raise PacketError("bad_container", "no avro.schema in the header")
-    codec = meta.get("avro.codec", b"null").decode("ascii", "replace")
+def begins(text):
+    """First bytes of a bare packet whose first field is this text."""
+    encoded = text.encode()
+    return bytes([2 * len(encoded)]) + encoded  # Avro's length, of up to 63 bytes
+
+
+def _split_fink(value, key):
+    if not key or not key.startswith(JSON_BEGINS):
+        raise PacketError("not_this_wire_form", f"the message's key is {(key or b'')[:40]!r}, not "
+                          "the JSON of its schema")
+    return Packet(read_header(bytes(key)), value, NO_FRAME)
+
+
+def _split_json(value, book):
+    if not value.startswith(JSON_BEGINS):
+        raise PacketError("not_this_wire_form", f"starts with {value[:12]!r}, JSON with a brace")
+    schema = _named(book, None)
+    return Packet(schema, from_json.encode(value, schema), NO_FRAME)
+
+
+def _named(book, name):
     try:
-        avro = names_and_types(json.loads(meta["avro.schema"]))
-    except (ValueError, SchemaError) as error:
-        raise PacketError("schema_invalid", str(error)[:500]) from error
-    return PacketSchema(header_key(header), avro, header, codec)
+        return book.by_name(name) if name else book.newest()
+    except SchemaError as error:
+        raise PacketError("unknown_schema", str(error)) from error
 
 
-@lru_cache(maxsize=256)  # a header is a third of a packet, and the same in all of a night
+@lru_cache(maxsize=256)  # it is a third of a packet, and the same in all of a night
 def read_header(header):
-    """The schema that a container header (without its sync marker) brings along.
+    """The schema that packets bring along: of a container's header, or a message's key.
+
+    Parameters
+    ----------
+    header : bytes
+        A container up to its sync marker, or a schema's JSON.
 
     Raises
     ------
     PacketError
-        It is no container header, or its schema is not valid.
+        It is neither, or its schema is not valid.
     """
-    head = _read(io.BytesIO(header + bytes(SYNC_BYTES)), HEADER_SCHEMA, "container header")
-    return _container_schema(header, head["meta"])
+    if header.startswith(CONTAINER_BEGINS):
+        text, codec = container.read_header(header)
+    else:
+        text, codec = header, "null"
+    try:
+        avro = names_and_types(json.loads(text))
+    except (ValueError, SchemaError, RecursionError) as error:
+        raise PacketError("schema_invalid", str(error)[:500]) from error
+    return PacketSchema(header_key(header), avro, header, codec)
 
 
 def header_key(header):
-    """Schema key of a container header: its bytes' SHA-256, shortened to 16 hex digits."""
+    """Schema key of a container's header or a message's key: 16 hex digits of its SHA-256."""
     return "c" + hashlib.sha256(header).hexdigest()[:16]
 
 
-def _read(stream, schema, what):
-    try:
-        return fastavro.schemaless_reader(stream, schema)
-    except (EOFError, IndexError) as error:
-        raise PacketError("truncated", f"the bytes end inside the {what}") from error
-    except Exception as error:
-        raise PacketError("bad_container", f"{what}: {error!r}") from error
-
-
-def _decompress(block, codec):
-    if codec not in CODECS:
-        raise PacketError("unknown_codec", f"codec {codec!r}; there are {sorted(CODECS)}")
-    try:
-        return CODECS[codec](block)
-    except Exception as error:  # each library has its own
-        raise PacketError("bad_container", f"codec {codec}: {error!r}") from error
-
-
 def join(packet_schema, datum, sync):
-    """Put a message together again, byte for byte (uncompressed containers and frames).
+    """Put a message together again, byte for byte (not compressed containers, nor JSON).
 
     Parameters
     ----------
     packet_schema : PacketSchema
     datum : bytes
     sync : bytes or None
-        None: a frame.
+        As in `Packet`.
 
     Returns
     -------
     bytes
     """
     if sync is None:
-        return b"\x00" + int(packet_schema.key).to_bytes(4, "big") + datum
-    block = io.BytesIO()
-    fastavro.schemaless_writer(block, "long", 1)
-    fastavro.schemaless_writer(block, "bytes", datum)
-    return packet_schema.header + sync + block.getvalue() + sync
+        return FRAME_BEGINS + int(packet_schema.key).to_bytes(4, "big") + datum
+    if len(sync) == SYNC_BYTES:
+        return container.join(packet_schema.header, datum, sync)
+    return sync + datum
 
 
 def decode(datum, schema):

@@ -82,8 +82,7 @@ def _exposure(run, sources, objects, epochs):
         "mjd": mjd, "mjd_utc_start": utc, "tick": now.tick[epochs], "seed": run.seed,
         "exposure_seconds": cadence_rules["exposure_seconds"],
         "sequence": (since * cadence.DAY / cadence_rules["step_seconds"]).astype(np.int64),
-        "day": np.char.replace(_dates(utc - 0.5).astype("S10"), b"-", b"").astype(np.int64),
-        "date": np.char.replace(_dates(utc).astype("S10"), b"-", b""), "field": now.field,
+        "day": _dates(utc - 0.5), "date": _dates(utc).astype("S8"), "field": now.field,
         "band": np.array(names, dtype="S")[now.band[epochs]],
         "band_code": np.array(codes)[now.band[epochs]],
         "wavelength": now.wavelength[epochs], "limit_flux": now.limit_flux[epochs],
@@ -95,7 +94,11 @@ def _exposure(run, sources, objects, epochs):
 
 
 def _dates(mjd):
-    return (DAY_ZERO + np.floor(mjd).astype("timedelta64[D]")).astype("datetime64[D]")
+    """Dates as numbers, YYYYMMDD."""
+    day = (DAY_ZERO + np.floor(mjd).astype("timedelta64[D]")).astype("datetime64[D]")
+    month = day.astype("datetime64[M]")
+    year, month_of_year = np.divmod(month.astype(np.int64) + 12 * 1970, 12)
+    return year * 10000 + (month_of_year + 1) * 100 + (day - month).astype(np.int64) + 1
 
 
 def _object(run, sources, objects, epochs):

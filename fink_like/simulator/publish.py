@@ -1,53 +1,12 @@
 """Simulated batches to a Kafka topic or to files, and their truth to Parquet."""
 
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from confluent_kafka import KafkaException, Producer
 
-from fink_like.errors import SetupError
-
-LARGEST_MESSAGE = 10 * 1024 * 1024
-"""Bytes; the worst LSST packet is about 0.9 MB, the broker's topics take 10 MiB."""
-
-QUEUE_KILOBYTES = 128 * 1024
-"""Of messages that wait for their acknowledgement."""
-
-PRODUCER = {
-    "compression.type": "lz4", "linger.ms": 5, "batch.size": 1_000_000,
-    "enable.idempotence": True, "message.max.bytes": LARGEST_MESSAGE,
-    "queue.buffering.max.kbytes": QUEUE_KILOBYTES, "delivery.timeout.ms": 60_000,
-    "log_level": 3,  # errors; a server that is still starting is asked again, and that is all
-}
-FLUSH_SECONDS = 90.0
-"""Longer than a delivery may take, so that a message is either acknowledged or failed."""
-
-
-@dataclass
-class Summary:
-    """What became of the messages.
-
-    Parameters
-    ----------
-    sent, acknowledged, failed : int
-        Messages; `sent` is the sum of the others when all is done.
-    bytes : int
-        Of Kafka values, before compression.
-    seconds : float
-        From the first message to the last acknowledgement.
-    error : str
-        The first failure; empty: none.
-    """
-
-    sent: int = 0
-    acknowledged: int = 0
-    failed: int = 0
-    bytes: int = 0
-    seconds: float = 0.0
-    error: str = ""
+from fink_like.outbox import Message, Summary, send
 
 
 def to_kafka(batches, servers, topic, rate=None, options=None, progress=None):
@@ -63,7 +22,7 @@ def to_kafka(batches, servers, topic, rate=None, options=None, progress=None):
     rate : float, optional
         Messages a second; as fast as possible if not given.
     options : dict, optional
-        Kafka client options, above `PRODUCER`.
+        Kafka client options, above `fink_like.outbox.PRODUCER`.
     progress : callable, optional
         Called with the `Summary` so far after each batch.
 
@@ -81,91 +40,13 @@ def to_kafka(batches, servers, topic, rate=None, options=None, progress=None):
 
 
 def _messages(batch):
-    """Messages of a batch, as `send` takes them; the headers say when each is sent."""
+    """Messages of a batch; the headers say when each is sent."""
     def headers():
         now = str(time.time_ns() // 1_000_000).encode()
         return [(name, now) for name in batch.header_names]
 
-    return ((value, key, headers) for value, key in zip(batch.values, batch.keys, strict=True))
-
-
-def send(groups, kafka, topic, rate=None, progress=None):
-    """Send groups of messages and wait until every one is acknowledged or has failed.
-
-    Parameters
-    ----------
-    groups : iterable of iterables
-        Of ``(value, key, headers)``, the headers a function that is called when it is sent.
-    kafka : dict
-        Client options, ``bootstrap.servers`` among them, above `PRODUCER`.
-    topic : str
-    rate, progress : optional
-        See `to_kafka`; progress is called after each group.
-
-    Returns
-    -------
-    Summary
-
-    Raises
-    ------
-    SetupError
-        The options are wrong, or no server answers.
-    """
-    producer = _producer(kafka, topic)
-    summary, started = Summary(), time.monotonic()
-
-    def count(error, message):
-        if error is None:
-            summary.acknowledged += 1
-        else:
-            summary.failed += 1
-            summary.error = summary.error or str(error)
-
-    for group in groups:
-        for value, key, headers in group:
-            if rate:
-                _wait(producer, started + summary.sent / rate)
-            _send(producer, topic, (value, key, headers()), count)
-            summary.sent += 1
-            summary.bytes += len(value)
-        summary.seconds = time.monotonic() - started
-        if progress:
-            progress(summary)
-    producer.flush(FLUSH_SECONDS)
-    summary.seconds = time.monotonic() - started
-    if progress:
-        progress(summary)
-    return summary
-
-
-def _producer(kafka, topic):
-    try:
-        producer = Producer({**PRODUCER, **kafka})
-        producer.list_topics(topic, timeout=10.0)
-    except KafkaException as error:
-        raise SetupError(f"cannot publish to {topic} at {kafka['bootstrap.servers']}: {error}; is "
-                         "the server running, and are the options right?") from error
-    return producer
-
-
-def _wait(producer, moment):
-    """Serve acknowledgements until a moment."""
-    while (left := moment - time.monotonic()) > 0:
-        producer.poll(min(left, 0.1))
-
-
-def _send(producer, topic, message, count):
-    value, key, headers = message
-    while True:
-        try:
-            producer.produce(topic, value, key, headers=headers, on_delivery=count)
-            producer.poll(0)
-            return
-        except BufferError:  # the queue is full: wait for acknowledgements
-            producer.poll(0.1)
-        except KafkaException as error:  # refused at once: too large for message.max.bytes
-            count(error, None)
-            return
+    return (Message(value, key, headers)
+            for value, key in zip(batch.values, batch.keys, strict=True))
 
 
 def to_files(batches, folder, suffix):

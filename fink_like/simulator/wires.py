@@ -4,7 +4,7 @@ import numpy as np
 
 from fink_like.errors import ConfigError
 from fink_like.packets.schemas import text
-from fink_like.packets.wire import CONTAINER, FRAMED, MAGIC
+from fink_like.packets.inputs import CONTAINER, CONTAINER_BEGINS, FRAMED
 from fink_like.simulator import dice
 
 
@@ -54,4 +54,4 @@ def container_header(model):
     schema = text(model.schema).encode()
     entries = ((b"avro.schema", schema), (b"avro.codec", b"null"))
     body = b"".join(zigzag(len(part)) + part for entry in entries for part in entry)
-    return MAGIC + zigzag(len(entries)) + body + b"\x00"
+    return CONTAINER_BEGINS + zigzag(len(entries)) + body + b"\x00"

@@ -1,7 +1,7 @@
 """Kafka messages -> decoded columns: the JVM's fast lane.
 
-A message is taken apart with SQL (frame or container), and its datum decoded by ``from_avro``
-with the writer schema chosen **by its id or by its container's header, never "latest"**: a real
+A message is taken apart with SQL, and its datum decoded by ``from_avro`` with the writer schema
+chosen **by its id, its container's header or its key, never "latest"**: a real
 Rubin packet of schema 9.0 decodes completely, and wrongly, with 10.0. What the fast lane does
 not know or cannot read goes, that message only, to the slow lane in `fink_like.spark.slow_lane`.
 
@@ -17,6 +17,8 @@ from pyspark.sql.avro.functions import from_avro
 
 from fink_like.packets import projection, schemas, wire
 from fink_like.packets.normalise import AlertSql
+from fink_like.packets.survey import every_input
+from fink_like.spark import message_forms
 
 GUARD_VALUE = 0x5EED0FA1E27  # any number that needs several bytes
 GUARD_FIELD = {"name": "_end", "type": "long"}
@@ -35,18 +37,26 @@ GUARD = zigzag(GUARD_VALUE)
 
 
 def name_survey(surveys):
-    """Column: the survey that claims the row's topic, null if none does."""
+    """Column: the survey that claims the row's topic, the first by name; null if none does."""
     column = F.lit(None).cast("string")
-    for survey in surveys.values():
+    for survey in reversed(surveys.values()):
         column = F.when(F.col("topic").rlike(f"^({survey.topics})$"), survey.name).otherwise(column)
     return column
 
 
-HEAD_BYTES = 64  # of a message; they tell container headers apart but for a rare few
+def number_input(sources):
+    """Column: which of the inputs a row of a survey came by."""
+    column = F.lit(None).cast("int")
+    for number, (survey, source) in reversed(list(enumerate(sources))):
+        here = F.col("survey") == survey.name
+        if len(survey.inputs) > 1:
+            here &= F.col("topic").rlike(f"^({source.topics})$")
+        column = F.when(here, number).otherwise(column)
+    return column
 
 
 def take_apart(frame, surveys, known):
-    """Add bytes (of the value), schema_key, datum and sync; null for messages of unknown form.
+    """Add bytes (of the value), input, schema_key, datum, sync; null for messages of unknown form.
 
     Spark copies the whole value each time an expression looks at it, so what needs few bytes looks
     at ``head``, ``block`` and ``tail``.
@@ -54,57 +64,41 @@ def take_apart(frame, surveys, known):
     Parameters
     ----------
     frame : DataFrame
-        With value and survey.
+        With value, key and survey.
     surveys : dict
         Name -> Survey.
     known : dict
         Survey name -> list of PacketSchema that the fast lane may use.
     """
-    named = F.lit(None).cast("struct<schema_key:string,start:int>")
-    for survey in surveys.values():
-        find = _container_header if survey.wire == wire.CONTAINER else _frame_id
-        named = F.when(F.col("survey") == survey.name, find(known[survey.name])).otherwise(named)
-    framed = ", ".join(f"'{s.name}'" for s in surveys.values() if s.wire == wire.FRAMED) or "NULL"
-    pieces = (f"substring(value, 1, {HEAD_BYTES}) AS head", "coalesce(length(value), 0) AS bytes",
-              f"survey IN ({framed}) AS framed")
+    sources = every_input(surveys)
+    named = F.lit(None).cast(message_forms.FOUND)
+    for number, (survey, source) in enumerate(sources):
+        found = message_forms.find(source, known[survey.name])
+        named = F.when(F.col("input") == number, found).otherwise(named)
+    pieces = (f"substring(value, 1, {message_forms.HEAD_BYTES}) AS head",
+              "coalesce(length(value), 0) AS bytes",
+              f"{message_forms.brought_key(sources)} AS brought")
     block = f"substring(value, start + 1, {wire.SYNC_BYTES + 1 + MOST_DIGITS})"
     tail = f"substring(value, bytes - {wire.SYNC_BYTES - 1}, {wire.SYNC_BYTES})"
     first = f"start + {wire.SYNC_BYTES + 2} + digits"
-    return (frame.selectExpr("*", *pieces).select("*", named.alias("named"))
-            .selectExpr("* EXCEPT (named)", "named.schema_key AS named_key", "named.start AS start")
+    return (frame.withColumn("input", number_input(sources)).selectExpr("*", *pieces)
+            .select("*", named.alias("named"))
+            .selectExpr("* EXCEPT (named)", "named.schema_key AS named_key", "named.start AS start",
+                        "named.around AS around", "named.boxed AS boxed")
             .selectExpr("*", f"bytes - start - {2 * wire.SYNC_BYTES + 1} AS rest",
-                        f"CASE WHEN NOT framed THEN {block} END AS block",
-                        f"CASE WHEN NOT framed THEN {tail} END AS tail")
+                        f"CASE WHEN boxed THEN {block} END AS block",
+                        f"CASE WHEN boxed THEN {tail} END AS tail")
             .selectExpr("*", "CASE WHEN rest <= 64 THEN 1 WHEN rest <= 8193 THEN 2 "
                              "WHEN rest <= 1048578 THEN 3 ELSE 4 END AS digits")
-            .selectExpr("*", f"CASE WHEN framed OR ({_block_fits()}) THEN named_key END "
+            .selectExpr("*", f"CASE WHEN NOT boxed OR ({_block_fits()}) THEN named_key END "
                              "AS schema_key")
-            .selectExpr("* EXCEPT (head, named_key, start, rest, block, tail, digits, framed)",
+            .selectExpr("* EXCEPT (head, brought, named_key, start, rest, around, block, tail, "
+                        "digits, boxed)",
                         "CASE WHEN schema_key IS NULL THEN NULL "
-                        f"WHEN framed THEN substring(value, {wire.FRAME_BYTES + 1}) "
+                        "WHEN NOT boxed THEN substring(value, start + 1) "
                         f"ELSE substring(value, {first}, rest - digits) END AS datum",
-                        f"CASE WHEN NOT framed THEN substring(block, 1, {wire.SYNC_BYTES}) END "
-                        "AS sync"))
-
-
-def _frame_id(known):
-    ids = ", ".join(f"'{schema.key}'" for schema in known) or "NULL"
-    number = "string(conv(hex(substring(head, 2, 4)), 16, 10))"
-    is_frame = f"hex(substring(head, 1, 1)) = '00' AND bytes > {wire.FRAME_BYTES}"
-    parts = f"named_struct('schema_key', {number}, 'start', {wire.FRAME_BYTES})"
-    return F.expr(f"CASE WHEN {is_frame} AND {number} IN ({ids}) THEN {parts} END")
-
-
-def _container_header(known):
-    column = F.lit(None).cast("struct<schema_key:string,start:int>")
-    for schema in known:
-        if schema.header and schema.codec == "null":
-            head = F.startswith(F.col("head"), F.lit(bytearray(schema.header[:HEAD_BYTES])))
-            starts = F.startswith(F.col("value"), F.lit(bytearray(schema.header)))
-            found = F.struct(F.lit(schema.key).alias("schema_key"),
-                             F.lit(len(schema.header)).alias("start"))
-            column = F.when(head & starts, found).otherwise(column)
-    return column
+                        f"CASE WHEN boxed THEN substring(block, 1, {wire.SYNC_BYTES}) "
+                        "ELSE around END AS sync"))
 
 
 MOST_DIGITS = 4
@@ -145,8 +139,10 @@ class Decoder:
     """
 
     def __init__(self, surveys, known, wanted):
-        self.surveys, self.known = surveys, known
-        self.types = {name: projection.leaf_types((k.avro for k in known[name]), wanted(survey))
+        self.surveys = surveys
+        self.known = {name: [schema for schema in known[name] if schema.fast] for name in surveys}
+        self.types = {name: projection.leaf_types((k.avro for k in self.known[name]),
+                                                  wanted(survey))
                       for name, survey in surveys.items()}
         self.sql = {name: AlertSql(survey, self.types[name]) for name, survey in surveys.items()}
 

@@ -9,6 +9,7 @@ import uuid
 
 from pyspark.errors import StreamingQueryException
 
+from fink_like import effects
 from fink_like.errors import RefusedStart
 from fink_like.spark.commits import last_batch, last_notes
 from fink_like.spark.control import ControlFolder
@@ -30,7 +31,7 @@ class Checkpoint:
     """
 
     def __init__(self, spark, settings, job):
-        self.spark, self.job = spark, job
+        self.spark, self.job, self._settings = spark, job, settings
         self.folder = settings.path("jobs", job)
         self.location = settings.path("jobs", job, "checkpoint")
         self.log = OffsetLog(spark, self.location)
@@ -57,6 +58,8 @@ class Checkpoint:
             With what was found and what to do.
         """
         self.lease.take()
+        self.log.sweep()
+        self.files.write("settings.json", effects.remember(self._settings))
         done, planned = self.log.done(), self.log.planned()
         written = last_batch(self.spark, table, self.app_id)
         if done < 0 and written < 0:

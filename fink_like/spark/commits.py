@@ -19,7 +19,7 @@ def last_batch(spark, path, app_id):
     return int(found.get()) if found.isDefined() else -1
 
 
-def log_of(spark, path):
+def delta_log(spark, path):
     """Delta's own object for the log of a table."""
     return spark._jvm.org.apache.spark.sql.delta.DeltaLog.forTable(spark._jsparkSession, path)
 
@@ -27,7 +27,7 @@ def log_of(spark, path):
 def snapshot(spark, path):
     """Delta's own object for the newest version of a table."""
     none = spark._jvm.scala.Option.empty()
-    return log_of(spark, path).update(False, none, none)
+    return delta_log(spark, path).update(False, none, none)
 
 
 def last_notes(spark, path, job, count):

@@ -37,6 +37,13 @@ class ControlFolder:
         found = (status.getPath().getName() for status in self._fs.listStatus(self._root))
         return sorted(name for name in found if not name.startswith((".", "_")))
 
+    def half_written(self):
+        """Names of temporary files that somebody began and did not finish."""
+        if not self._fs.exists(self._root):
+            return []
+        found = (status.getPath().getName() for status in self._fs.listStatus(self._root))
+        return [name for name in found if name.startswith(".") and name.endswith(".tmp")]
+
     def exists(self, name):
         """Whether a file is there."""
         return self._fs.exists(self._path(name))

@@ -7,6 +7,7 @@ here first.
 """
 
 import getpass
+import re
 import time
 
 from fink_like.errors import RefusedStart
@@ -15,6 +16,8 @@ from fink_like.spark.control import ControlFolder
 from fink_like.spark.watch import look
 
 EXPIRED, DELETED, RECREATED = "expired", "topic deleted", "topic recreated"
+NOT_READ = "topic no longer read"
+LEFT_OUT = (RECREATED, NOT_READ)  # accepted: the topic is not read again under its name
 
 
 class Guard:
@@ -61,6 +64,31 @@ class Guard:
         accepted = self._accepted(gaps)
         self._remember(seen, now)
         return {"starts": _starts(before, after or {}, now), "gaps": accepted}
+
+    def check_subscription(self, before, pattern):
+        """Refuse to start if a topic that was read is not subscribed to any more.
+
+        Spark would drop it from the checkpoint; when the pattern takes it in again, it would be
+        read from its beginning, and all of it be in bronze twice.
+
+        Parameters
+        ----------
+        before : dict
+            (topic, partition) -> offset that has been read to.
+        pattern : str
+            Regular expression of the topics to read.
+
+        Raises
+        ------
+        RefusedStart
+            With the topics.
+        """
+        there = look(self._client, {topic for topic, _ in before})
+        lost = [{"topic": topic, "partition": partition, "start": offset, "end": None,
+                 "cause": NOT_READ} for (topic, partition), offset in sorted(before.items())
+                if topic in there and not re.match(pattern, topic)
+                and topic not in self.left_out()]
+        self._accepted(lost)
 
     def _accepted(self, gaps):
         given = (self._files.read("accepted.json") or {"gaps": []})["gaps"]
@@ -146,7 +174,7 @@ def accept(files, reason):
     kept = files.read("accepted.json") or {"gaps": [], "left_out": []}
     who = f"accepted by {getpass.getuser()} on {time.strftime('%F %T', time.gmtime())} UTC"
     for gap in gaps:
-        if gap["cause"] == RECREATED:
+        if gap["cause"] in LEFT_OUT:
             kept["left_out"] = sorted({*kept["left_out"], gap["topic"]})
         else:
             kept["gaps"].append({**gap, "cause": f"{gap['cause']}; {who}: {reason}"})
@@ -193,7 +221,11 @@ def _complaint(gaps):
     lines = []
     for gap in gaps:
         place = f"{gap['topic']}:{gap['partition']}"
-        if gap["cause"] == RECREATED:
+        if gap["cause"] == NOT_READ:
+            lines.append(f"{place} was read to {gap['start']}, and the surveys' topic patterns (or "
+                         "the setting surveys) do not take it in any more; put them back, or "
+                         "accept that it is left out for good")
+        elif gap["cause"] == RECREATED:
             lines.append(f"{place} was deleted and made anew: its offsets name other messages now "
                          f"(read to {gap['start']})")
         elif gap["end"] is None:

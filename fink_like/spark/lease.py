@@ -58,9 +58,9 @@ class Lease:
         if held and held["owner"] != OWNER and _lives(held):
             raise RefusedStart(
                 f"{self.job}: another instance runs on {self._files.path}: process {held['pid']} "
-                f"on {held['host']}, seen {time.time() - held['at']:.0f} s ago. Two on one checkpoint "
-                f"would lose data. Stop it (fink-like stop {self.job}), or wait a minute if that "
-                "host is gone.")
+                f"on {held['host']}, seen {time.time() - held['at']:.0f} s ago. Two on one "
+                f"checkpoint would lose data. Stop it (fink-like stop {self.job}), or wait a "
+                "minute if that host is gone.")
 
     def _write(self):
         me = psutil.Process()
@@ -71,8 +71,9 @@ class Lease:
         while not self._end.wait(RENEW_S):
             try:
                 held = self._files.read(FILE)
-                if held and held["owner"] == OWNER:
-                    self._write()
+                if not held or held["owner"] != OWNER:
+                    break  # given back, or lost: the job notices before its next commit
+                self._write()
             except (Py4JNetworkError, ConnectionError):
                 break  # the session has ended, and the job with it
             except (Py4JError, OSError) as error:  # tried again; the lease lasts for six trials

@@ -10,8 +10,8 @@ import json
 import numpy as np
 import pandas as pd
 
+from fink_like.bookkeeping import LEDGER
 from fink_like.spark import commits, tables
-from fink_like.vocabulary import LEDGER
 
 APP = "ledger"
 MOST_ROWS = 200_000  # of the table, looked at at once

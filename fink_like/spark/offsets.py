@@ -53,6 +53,15 @@ class OffsetLog:
         sources = self.sources(batch)
         return kafka_places(sources[0]) if sources else {}
 
+    def sweep(self):
+        """Remove what a kill left half written: Spark 4.1.1 never starts again behind the first.
+
+        Only for one who has the lease: nobody else may be writing.
+        """
+        for folder in (self._offsets, self._commits):
+            for name in folder.half_written():
+                folder.delete(name)
+
     def first_kafka(self):
         """Where the first batch of a Kafka source began, as `kafka`; empty if there was none.
 

@@ -162,7 +162,7 @@ def _rewrite(spark, path, snapshot, group, compression):
     jvm = spark._jvm
     old = [_java(spark, _action(file["add"])) for file in group]
     transaction = _transaction(spark, path, snapshot)
-    frame = DataFrame(commits.log_of(spark, path).createDataFrame(
+    frame = DataFrame(commits.delta_log(spark, path).createDataFrame(
         snapshot, _seq(spark, old), False, jvm.scala.Option.empty()), spark)
     partitions = sorted(group[0]["add"]["partitionValues"])
     ordered = frame.coalesce(1).sortWithinPartitions(*partitions, *ORDER)
@@ -184,7 +184,7 @@ def _rewrite(spark, path, snapshot, group, compression):
 def _transaction(spark, path, snapshot):
     """A transaction that sees, at its commit, all that was committed since the snapshot."""
     option = spark._jvm.scala.Option
-    return commits.log_of(spark, path).startTransaction(option.empty(), option.apply(snapshot))
+    return commits.delta_log(spark, path).startTransaction(option.empty(), option.apply(snapshot))
 
 
 def _commit(spark, transaction, adds, old):

@@ -1,24 +1,23 @@
 """The slow lane: packets that the JVM could not read, one by one in Python.
 
-It takes any codec, any container header, ids that only the registry knows, and says of the rest
-exactly what is wrong. Between 30 and 1,500 packets a second, so it serves the first packets of a
-new schema; from the next batch on that schema takes the fast lane.
+It takes any codec, any header, JSON, and says of the rest exactly what is wrong. Between 30 and
+1,500 packets a second, so it serves the first packets of a new schema; from the next batch on that
+schema takes the fast lane. It asks no registry: a packet of an id not met before waits, see
+`fink_like.spark.learning`.
 """
 
-import json
-import urllib.error
-import urllib.request
+import uuid
 
 import pyarrow as pa
 from pyspark.sql import functions as F
 
-from fink_like.errors import PacketError, SchemaError
+from fink_like.errors import PacketError
 from fink_like.packets import reference, schemas, wire
+from fink_like.packets.survey import every_input
 from fink_like.spark.tables import ddl
 from fink_like.vocabulary import KEYS, Field
 
-REGISTRY_TIMEOUT_S = 10
-BOOKS = {}  # of a Python worker, for the batch in hand
+BOOKS = {}  # of a Python worker, for the plan in hand
 
 RESULT = (
     Field("schema_key", "string"), Field("header", "binary"), Field("datum", "binary"),
@@ -30,8 +29,8 @@ ARROW = {"string": pa.string(), "binary": pa.binary(), "boolean": pa.bool_(),
 KEYS_ROW = pa.struct([(f.name, ARROW[f.type]) for f in KEYS])
 
 
-def slow_lane(surveys, known, registry, batch_id):
-    """The UDF (value or null, survey) -> struct of `RESULT`; null in, null out.
+def slow_lane(surveys, known, registry, absent):
+    """The UDF (value or null, input, Kafka key) -> struct of `RESULT`; null in, null out.
 
     Parameters
     ----------
@@ -40,35 +39,42 @@ def slow_lane(surveys, known, registry, batch_id):
     known : dict
         Survey name -> list of PacketSchema.
     registry : str
-        URL, or empty.
-    batch_id : int
-        A registry that does not answer is asked once an id, batch and worker.
+        URL, or empty; only named in details.
+    absent : dict
+        Survey name -> ids that the registry does not have.
     """
     result = pa.struct([(f.name, ARROW[f.type]) for f in RESULT])
-    fetch = registry_fetch(registry) if registry else None
+    sources = every_input(surveys)
+    plan = uuid.uuid4().hex  # a batch may be planned twice, with other schemas known
 
     @F.arrow_udf(ddl(RESULT))
-    def read_slowly(values: pa.Array, names: pa.Array) -> pa.Array:
+    def read_slowly(values: pa.Array, numbers: pa.Array, keys: pa.Array) -> pa.Array:
         if values.null_count == len(values):
             return pa.nulls(len(values), result)
-        if batch_id not in BOOKS:
+        if plan not in BOOKS:
             BOOKS.clear()
-            BOOKS[batch_id] = {n: schemas.SchemaBook(None, known[n], fetch) for n in surveys}
-        books = BOOKS[batch_id]
-        rows = [None if value is None else read_one(value, surveys[name], books[name])
-                for value, name in zip(values.to_pylist(), names.to_pylist())]
+            BOOKS[plan] = {n: schemas.SchemaBook(None, known[n], registry, absent.get(n, ()))
+                           for n in surveys}
+        rows = []
+        for value, number, key in zip(values.to_pylist(), numbers.to_pylist(), keys.to_pylist()):
+            survey, source = sources[number] if number is not None else (None, None)
+            rows.append(None if value is None else
+                        read_one((value, key), survey, source, BOOKS[plan][survey.name]))
         return pa.array(rows, result)
 
     return read_slowly
 
 
-def read_one(value, survey, book):
+def read_one(message, survey, source, book):
     """Read one message, or say why it cannot be read.
 
     Parameters
     ----------
-    value : bytes
+    message : tuple of (bytes, bytes or None)
+        Value and key.
     survey : Survey
+    source : Input
+        By which the message came.
     book : SchemaBook
 
     Returns
@@ -76,11 +82,13 @@ def read_one(value, survey, book):
     dict
         Of the names in `RESULT`; ``reason`` is null if it was read.
     """
+    value, key = message
     try:
-        packet = wire.split(value, survey.wire, book)
+        packet = wire.split(value, source, book, key)
         keys = read_keys(survey, wire.decode(packet.datum, packet.schema))
     except PacketError as error:
-        return {"reason": error.reason, "detail": error.detail[:1000]}
+        return {"schema_key": error.schema_key, "reason": error.reason,
+                "detail": error.detail[:1000]}
     return {"schema_key": packet.schema.key, "header": packet.schema.header or None,
             "datum": packet.datum, "sync": packet.sync,
             "exact": wire.join(packet.schema, packet.datum, packet.sync) == value, **keys}
@@ -103,27 +111,3 @@ def read_keys(survey, record):
     if keys["diaSourceId"] is None:
         raise PacketError("keys_missing", f"no diaSourceId for survey {survey.name}")
     return keys
-
-
-def registry_fetch(url):
-    """A ``fetch(id)`` for `SchemaBook` that asks a Confluent-style registry.
-
-    Parameters
-    ----------
-    url : str
-        Base; ``<url>/schemas/ids/<id>`` answers ``{"schema": "<JSON text>"}``.
-    """
-    def fetch(number):
-        address = f"{url.rstrip('/')}/schemas/ids/{number}"
-        try:
-            with urllib.request.urlopen(address, timeout=REGISTRY_TIMEOUT_S) as answer:
-                return json.loads(answer.read())["schema"]
-        except urllib.error.HTTPError as error:
-            failure = SchemaError(f"{address} answered {error.code}")
-            failure.waits = error.code >= 500
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            failure = SchemaError(f"{address}: {error!r}")
-            failure.waits = True
-        raise failure
-
-    return fetch

@@ -120,7 +120,7 @@ def fits(max_bytes):
 def _key(known, columns):
     column = F.lit(None).cast("binary")
     for survey, versions in known.items():
-        for schema in versions:
+        for schema in (version for version in versions if version.fast):
             text = schemas.text(enriched.extended_schema(schema.avro, columns))
             same = (F.col("survey") == survey) & (F.col("packet.schema_key") == schema.key)
             column = F.when(same, F.lit(bytearray(text.encode()))).otherwise(column)

@@ -9,7 +9,8 @@ import json
 from delta.tables import DeltaTable
 from pyspark.sql.types import StructType
 
-from fink_like.vocabulary import BRONZE, DELIVERIES, LEDGER, NEUTRAL
+from fink_like.bookkeeping import DELIVERIES, LEDGER
+from fink_like.vocabulary import BRONZE, NEUTRAL
 
 PROPERTIES = {
     "delta.enableDeletionVectors": "false",

@@ -1,5 +1,6 @@
 """A street of one's own: topics and tables that no other test touches, the jobs, and counting."""
 
+import contextlib
 import shutil
 import uuid
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from fink_like import config, simulator
+from fink_like import cli, config, simulator
 from fink_like.jobs import distribute, ingest, science
 from fink_like.spark import kafka as kafka_tables
 from fink_like.spark import tables
@@ -185,3 +186,19 @@ def worn(worn_street, tmp_path):
     data = shutil.copytree(worn_street.settings.data, tmp_path / "data")
     return config.load(project, environment={}, data=str(data),
                        **{"kafka.servers": worn_street.settings.kafka.servers})
+
+
+@pytest.fixture
+def at_home(monkeypatch, spark):
+    """The command line in a project of the test's, its Spark session being the tests'."""
+    @contextlib.contextmanager
+    def ours(settings):
+        yield spark
+
+    def go(settings, *words):
+        monkeypatch.setenv("FINK_LIKE__ROOT", settings.root)
+        monkeypatch.setenv("FINK_LIKE__KAFKA__SERVERS", settings.kafka.servers)
+        monkeypatch.setattr("fink_like.cli.jobs.spark_session", ours)
+        return cli.main([*words, "--data", settings.data])
+
+    return go

@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 import shutil
 
 import pyarrow as pa
@@ -260,6 +261,26 @@ def test_a_ledger_that_is_late_is_no_discrepancy(worn):
         delete(worn, f"ledger/{job}", "batch = 1")
     found = balanced(worn)
     assert found["balances"] and found["behind"] == {"ingest": 1, "science": 1, "distribute": 1}
+
+
+def test_all_of_the_ledger_is_lost(worn):
+    """The commits' notes still tell what each batch was: late, not wrong."""
+    shutil.rmtree(worn.path("ledger"))
+    found = balanced(worn)
+    assert found["balances"] and found["behind"] == {"ingest": 2, "science": 2, "distribute": 2}
+    for log in ("00000000000000000001.json", "00000000000000000002.json"):
+        path = worn.path("bronze", "_delta_log", log)
+        with open(path) as file:
+            text = re.sub(r'"userMetadata":"(?:[^"\\]|\\.)*",?', "", file.read())
+        with open(path, "w") as file:
+            file.write(text)
+    found = balanced(worn)
+    rows = sum(one["count"] for one in found["discrepancies"])
+    assert kinds(found) == {"ledger_differs"} and rows == len(rows_of_bronze(worn))
+
+
+def rows_of_bronze(settings):
+    return client.open_table(settings.data, "bronze", columns=["offset"])
 
 
 def test_what_is_in_flight_is_no_discrepancy(worn):

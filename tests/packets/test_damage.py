@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from fink_like.errors import PacketError, SchemaError
+from fink_like.errors import PacketError
 from fink_like.packets import schemas, wire
 from fink_like.packets.schemas import PacketSchema
 from fink_like.vocabulary import DEAD_LETTER_REASONS
@@ -109,13 +109,10 @@ def test_unknown_and_unreachable_schemas(frame, frames):
     unknown = b"\x00\x99\x99\x99\x99" + frame[5:]
     assert reason_of(unknown, wire.FRAMED, frames) == "unknown_schema"
 
-    def silent(number):
-        failure = SchemaError("http://registry: timed out")
-        failure.waits = True
-        raise failure
-
-    waiting = schemas.SchemaBook(None, fetch=silent)
+    waiting = schemas.SchemaBook(None, registry="http://registry")
     assert reason_of(frame, wire.FRAMED, waiting) == "schema_unreachable"
+    refused = schemas.SchemaBook(None, registry="http://registry", absent=["704"])
+    assert reason_of(frame, wire.FRAMED, refused) == "unknown_schema"
 
 
 def test_the_wrong_schema_is_noticed(real_messages, books):

@@ -1,5 +1,6 @@
 """Packet schemas: our notation, what is stripped, and where a book looks."""
 
+import hashlib
 import io
 import json
 import random
@@ -162,12 +163,17 @@ def test_a_broken_file_is_named(tmp_path, text):
             SchemaBook(tmp_path)
 
 
-def test_a_book_looks_in_the_folder_first(tmp_path):
+def test_a_book_holds_the_folder(tmp_path):
     (tmp_path / "7.yaml").write_text(NOTATION)
-    (tmp_path / "writing.yaml").write_text(NOTATION.replace("id: 7", ""))
-    book = SchemaBook(tmp_path, fetch=lambda number: pytest.fail("asked the registry"))
-    assert list(book.known) == ["7"]
+    (tmp_path / "9.2.yaml").write_text(NOTATION.replace("id: 7", ""))
+    (tmp_path / "10.1.yaml").write_text(NOTATION.replace("id: 7", "id: 1001"))
+    book = SchemaBook(tmp_path, registry="http://registry")
+    assert {key: schema.name for key, schema in book.known.items()} == {
+        "7": "7", "v9.2": "9.2", "1001": "10.1"}
     assert book.by_id(7).avro["name"] == "x.alert"
+    assert book.by_name("9.2").key == "v9.2" and book.newest().name == "10.1"
+    with pytest.raises(SchemaError, match="no file 8.yaml .* there are .*9.2"):
+        book.by_name("8")
 
 
 def test_what_was_met_before_wins(tmp_path):
@@ -176,46 +182,25 @@ def test_what_was_met_before_wins(tmp_path):
     assert SchemaBook(tmp_path, [met]).by_id(7) is met
 
 
-def test_a_fetched_schema_is_asked_for_once(tmp_path):
-    asked = []
-
-    def fetch(number):
-        asked.append(number)
-        return json.dumps({"type": "record", "name": "n", "doc": "prose", "fields": []})
-
-    book = SchemaBook(tmp_path, fetch=fetch)
-    assert book.by_id(9) is book.by_id(9)
-    assert asked == [9] and book.by_id(9).avro == {"type": "record", "name": "n", "fields": []}
-
-
-@pytest.mark.parametrize("answer", ["<html>", "7", '{"type": "lang"}', '"string"'])
-def test_a_registry_that_answers_nonsense(answer):
-    with pytest.raises(SchemaError) as caught:
-        SchemaBook(None, fetch=lambda number: answer).by_id(9)
-    assert not getattr(caught.value, "waits", False)
-
-
-def test_a_registry_that_is_silent_is_not_asked_for_each_message():
-    """Each question takes 10 s; a batch has thousands of messages."""
-    asked = []
-
-    def fetch(number):
-        asked.append(number)
-        failure = SchemaError("timed out")
-        failure.waits = True
-        raise failure
-
-    book = SchemaBook(None, fetch=fetch)
-    for _ in range(3):
-        with pytest.raises(SchemaError) as caught:
-            book.by_id(9)
-        assert caught.value.waits
-    assert asked == [9]
-
-
-def test_without_a_registry_the_message_says_so():
-    with pytest.raises(SchemaError, match="no registry is configured"):
+def test_an_unknown_id_waits_for_the_registry_unless_it_has_said_no():
+    with pytest.raises(SchemaError, match="no registry is configured") as none:
         SchemaBook(None).by_id(9)
+    with pytest.raises(SchemaError, match="http://registry is asked") as open_question:
+        SchemaBook(None, registry="http://registry").by_id(9)
+    with pytest.raises(SchemaError, match="nor in the registry http://registry") as answered:
+        SchemaBook(None, registry="http://registry", absent=["9"]).by_id(9)
+    assert [e.value.waits for e in (none, open_question, answered)] == [False, True, False]
+
+
+def test_the_fingerprint_is_that_of_the_canonical_form():
+    """Docs, defaults, order of keys and short names do not count; names, types and order do."""
+    long = {"doc": "prose", "namespace": "a", "name": "b", "type": "record",
+            "fields": [{"default": 0, "type": {"type": "long"}, "name": "x"}]}
+    same = {"type": "record", "name": "a.b", "fields": [{"name": "x", "type": "long"}]}
+    canonical = '{"name":"a.b","type":"record","fields":[{"name":"x","type":"long"}]}'
+    expected = hashlib.sha256(canonical.encode()).hexdigest()
+    assert schemas.fingerprint(long) == schemas.fingerprint(same) == expected
+    assert schemas.fingerprint(schemas.names_and_types(long)) == expected
 
 
 @pytest.mark.parametrize("schema", ["string", ["null", "long"], {"type": "array", "items": "int"}])

@@ -1,5 +1,6 @@
 """A survey's YAML: what it declares, and what a mistake in it is answered with."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -76,6 +77,24 @@ def put(*path):
     (drop("columns"), "columns"), (drop("first_light_mjd"), "first_light_mjd"),
     (put("wire", "carrier pigeon"), "wire: carrier pigeon"),
     (put("topics", "("), "topics"),
+    (put("inputs", [{"topics": "a_.*", "wire": "pigeon"}]), "inputs[0]: wire: pigeon is not one"),
+    (put("inputs", [{"topics": "a_.*"}]), "inputs[0]: key 'wire' is missing"),
+    (put("inputs", [{"wire": "json"}]), "inputs[0]: key 'topics' is missing"),
+    (put("inputs", ["a_.*"]), "inputs[0]"),
+    (put("inputs", [{"topics": 7, "wire": "json"}]), "inputs[0]: topics: 7 is not a regular"),
+    (put("inputs", [{"topics": "[", "wire": "json"}]), "inputs[0]: topics: '['"),
+    (put("inputs", [{"topics": "a", "wire": "json", "form": "x"}]), "no key ['form']"),
+    (put("inputs", [{"topics": "a", "wire": "bare"}]), "inputs[0]: wire: bare needs `schema`"),
+    (put("inputs", [{"topics": "a", "wire": "bare", "schema": 4.02}]), "put 4.02 in quotes"),
+    (put("inputs", [{"topics": "a", "wire": "bare", "schema": {3.3: "3.3"}}]), "put 3.3 in quotes"),
+    (put("inputs", [{"topics": "a", "wire": "fink", "schema": "4.02"}]), "takes no schema"),
+    (put("inputs", [{"topics": "a", "wire": "bare", "schema": "1", "aliases": {1: 2}}]),
+     "no aliases"),
+    (put("inputs", [{"topics": "a", "wire": "framed", "aliases": {"x": 1}}]), "'x' is no schema id"),
+    (put("inputs", [{"topics": "a", "wire": "framed", "aliases": {1: 2**32}}]), "4 bytes"),
+    (put("inputs", [{"topics": "a", "wire": "framed", "aliases": 7}]), "inputs[0]"),
+    (put("inputs", [{"topics": "mini_.*", "wire": "json"}]), "'mini_.*' stands twice"),
+    (put("inputs", 7), "mini.yaml"),
     (put("site", {"name": "x"}), "utc_offset_hours"),
     (put("first_light_mjd", "soon"), "soon"),
     (put("columns", "brightness", "f"), "not in the vocabulary: ['brightness']"),
@@ -131,3 +150,45 @@ def test_surveys_are_chosen_by_name(tmp_path):
         survey.load_all(tmp_path, ("mini", "maxi"))
     with pytest.raises(ConfigError, match="no file for any survey"):
         survey.load_all(tmp_path / "empty")
+
+
+def test_the_first_input_that_matches_a_topic_counts(tmp_path):
+    inputs = [{"topics": "mini_sim_.*", "wire": "framed", "aliases": {1: 400, "0": "400"}},
+              {"topics": "other_(a|b)", "wire": "bare", "schema": {"3.3": "3.3"}},
+              {"topics": "other_.*", "wire": "auto", "schema": "4.02"}]
+    mini = survey.load(written(tmp_path, put("inputs", inputs)))
+    found = {topic: mini.input_of(topic) and mini.input_of(topic).wire for topic in (
+        "mini_1", "mini_sim_1", "other_a", "other_ab", "other_", "xother_a", "another_c")}
+    assert found == {"mini_1": "container", "mini_sim_1": "container", "other_a": "bare",
+                     "other_ab": "auto", "other_": "auto", "xother_a": None, "another_c": None}
+    assert mini.wire == "container" and mini.claims("other_b") and not mini.claims("b")
+    assert [re.fullmatch(mini.topics, topic) is not None for topic in found] == [
+        form is not None for form in found.values()]
+    assert mini.inputs[1].aliases == {"1": "400", "0": "400"}
+    assert mini.inputs[2].versions == {"3.3": "3.3"} and mini.inputs[3].names == ("4.02",)
+
+
+def test_two_surveys_may_not_claim_the_same_topics(tmp_path):
+    written(tmp_path)
+    content = yaml.safe_load((tmp_path / "mini.yaml").read_text())
+    other = {**content, "topics": "maxi_.*", "inputs": [{"topics": "mini_.*", "wire": "json"}]}
+    (tmp_path / "maxi.yaml").write_text(yaml.safe_dump(other))
+    with pytest.raises(ConfigError, match="maxi.yaml and mini.yaml both claim the topics 'mini_"):
+        survey.load_all(tmp_path)
+    other["inputs"][0]["topics"] = "mini_1.*"  # seen only when a topic comes: the first by name
+    (tmp_path / "maxi.yaml").write_text(yaml.safe_dump(other))
+    surveys = survey.load_all(tmp_path)
+    assert [survey.of_topic(surveys, t).name for t in ("mini_1", "mini_2")] == ["maxi", "mini"]
+
+
+def test_the_examples_of_the_documents(tmp_path):
+    """Each of docs/inputs.md is read as it stands; so are those in the surveys' own comments."""
+    text = (ROOT / "docs" / "inputs.md").read_text()
+    lines = re.findall(r"^ *- (\{topics: .*\})$", text, re.MULTILINE)
+    own = [path.read_text() for path in sorted((ROOT / "conf" / "surveys").glob("*.yaml"))]
+    lines += [line for one in own for line in re.findall(r"^# +- (\{topics: .*\})", one, re.M)]
+    assert len(lines) >= 11
+    specs = {spec["topics"]: spec for spec in map(yaml.safe_load, lines)}
+    mini = survey.load(written(tmp_path, put("inputs", list(specs.values()))))
+    assert {one.wire for one in mini.inputs} == {"container", "framed", "bare", "fink", "json",
+                                                 "auto"}

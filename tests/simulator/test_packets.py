@@ -36,6 +36,15 @@ def test_the_broker_reads_them_too(model, night, repository, look):
         assert wire.join(packet.schema, packet.datum, packet.sync) == value
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_a_night_of_very_few(repository, seed):
+    """No asteroid among them: what only asteroids have is null then, not an error."""
+    for recipe in sorted((repository / "conf" / "simulator").glob("*.yaml")):
+        few = simulator.open_survey(repository, recipe.stem)
+        made = list(simulator.night(few, 2, seed=seed, cutouts=False))
+        assert sum(len(batch.values) for batch in made) == 2
+
+
 def test_wire_form(model, night):
     values = [value for batch in night for value in batch.values]
     if model.recipe["wire"]["form"] == "framed":

@@ -54,10 +54,14 @@ def known_all(known, surveys, real_messages):
 
 @pytest.fixture(scope="session")
 def messages(spark):
-    """Maker of a frame like Kafka's: ``messages([(topic, value), ...])``; offsets count from 0."""
+    """Maker of a frame like Kafka's: ``messages([(topic, value), ...])``; offsets count from 0.
+
+    A third member of a message is its key.
+    """
     def make(pairs, arrived=ARRIVED):
-        rows = [(topic, 0, offset, None, None if value is None else bytearray(value), [])
-                for offset, (topic, value) in enumerate(pairs)]
+        rows = [(topic, 0, offset, bytearray(key[0]) if key and key[0] else None,
+                 None if value is None else bytearray(value), [])
+                for offset, (topic, value, *key) in enumerate(pairs)]
         flat = KAFKA_ROW.replace("timestamp timestamp, ", "")
         return (spark.createDataFrame(rows, flat)
                 .withColumn("timestamp", F.lit(arrived).cast("timestamp")))

@@ -10,7 +10,8 @@ from fink_like.errors import ConfigError
 from fink_like.jobs.upkeep import Upkeep
 from fink_like.reports import SmallFiles
 from fink_like.spark import commits, packing, retention, tables
-from fink_like.vocabulary import LEDGER, NEUTRAL
+from fink_like.bookkeeping import LEDGER
+from fink_like.vocabulary import NEUTRAL
 
 NIGHT = 20260101  # of the fixture `bronze`
 POLICY = retention.Policy(files_days=7, readers_days=14, keep_days={"bronze": 30})
@@ -94,7 +95,7 @@ def test_commits_without_rows_are_nothing_to_wait_for(spark, settings, bronze, c
 
 
 def test_a_version_that_has_left_the_log_stops_vacuum(spark, settings, bronze):
-    commits.log_of(spark, bronze.path).checkpoint()  # as Delta does before it cleans the log
+    commits.delta_log(spark, bronze.path).checkpoint()  # as Delta does before it cleans the log
     for version in range(4):
         (Path(bronze.path) / "_delta_log" / f"{version:020d}.json").unlink()
     assert retention.hours_to_keep(spark, bronze.path, {"science": 3}, 7) is None

@@ -1,0 +1,157 @@
+"""Ingest alone: beside reading Kafka, decoding with fastavro in Python, and one core."""
+
+import json
+import time
+from pathlib import Path
+
+from confluent_kafka import Consumer, TopicPartition
+from rich.console import Console
+from rich.table import Table
+
+from fink_like.bench import measured
+from fink_like.bench.street import Street
+from fink_like.jobs import ingest
+from fink_like.packets import schemas, survey
+from fink_like.spark import slow_lane, tables
+
+IN_PYTHON = 200  # packets decoded by fastavro, one by one
+COLUMNS = {  # of the table: title, figure, form
+    "alerts/s": ("ingest", "alerts_per_s", "{:.0f}"),
+    "MB/s": ("ingest", "mb_per_s", "{:.0f}"),
+    "CPU ms/alert": ("ingest", "cpu_ms_per_alert", "{:.2f}"),
+    "read only/s": ("read", "alerts_per_s", "{:.0f}"),
+    "CPU ms": ("read", "cpu_ms_per_alert", "{:.2f}"),
+    "latency p50/p95 s": ("ingest", "latency", "{}"),
+    "stored/wire": ("ingest", "stored_ratio", "{:.2f}"),
+}
+
+
+def run(given):
+    """Measure ingest.
+
+    Parameters
+    ----------
+    given : argparse.Namespace
+        alerts, repeats, streams.
+    """
+    with Street() as street:
+        plan = street.plan["streams"]
+        streams = {name: plan[name] for name in given.streams or plan}
+        street.make_topics([what["topic"] for what in streams.values()])
+        sizes = {name: given.alerts or what["alerts"] for name, what in streams.items()}
+        figures = _on_cores(street, streams, sizes, given.repeats)
+        for name, what in streams.items():
+            figures[name]["python"] = _in_python(street, what["topic"])
+        street.begin("one_core", **{"spark.master": "local[1,4]"})
+        alone = _on_cores(street, streams, sizes, 2, seed=500)
+        for name, found in figures.items():
+            found["one_core"] = alone[name]["ingest"]
+    _tell(figures, sizes, given.repeats)
+    measured.write(street.folder, "ingest", {"alerts": sizes, "streams": figures}, street.peak)
+
+
+def _on_cores(street, streams, sizes, repeats, seed=0):
+    """Figures of each stream: cold (the session's first batch), ingest and read, of each repeat."""
+    figures = {name: {"ingest": [], "read": []} for name in streams}
+    warm_up = street.plan["warm_up"]
+    for number, (name, what) in enumerate(streams.items()):
+        for trial in ("cold", "second"):  # a container's schema takes the fast lane from the second
+            street.publish(what["recipe"], what["topic"], warm_up, seed + number)
+            done = measured.timed(lambda: _catch_up(street))
+            figures[name][trial] = measured.per_alert(done, warm_up)
+    for repeat in range(repeats):
+        for name, what in streams.items():
+            one = _one(street, what, sizes[name], seed + 100 + repeat)
+            for kind, found in one.items():
+                figures[name][kind].append(found)
+    return figures
+
+
+def _catch_up(street):
+    ingest.run(street.settings, street.spark, until_caught_up=True).awaitTermination()
+
+
+def _one(street, what, alerts, seed):
+    """One repeat: publish, read without keeping, ingest; rates, bytes and latency."""
+    topic, before = what["topic"], _ends(street, what["topic"])
+    sent = street.publish(what["recipe"], topic, alerts, seed)
+    frame = (street.spark.read.format("kafka").option("subscribe", topic)
+             .option("kafka.bootstrap.servers", street.settings.kafka.servers)
+             .option("startingOffsets", json.dumps({topic: before}))
+             .option("endingOffsets", json.dumps({topic: _ends(street, topic)}))
+             .load().selectExpr("sum(length(value))"))
+    read = measured.per_alert(measured.timed(frame.collect), alerts)
+    stored, began = _stored(street), time.time()
+    done = measured.per_alert(measured.timed(lambda: _catch_up(street)), alerts)
+    rows = (tables.read(street.spark, street.settings.path("bronze"))
+            .where(f"topic = '{topic}' AND ingest_time >= timestamp_millis({int(1000 * began)})"))
+    count, p50, p95 = rows.selectExpr(
+        "count(*)", *(f"percentile(unix_micros(ingest_time) - unix_micros(kafka_time), {q}) / 1e6"
+                      for q in (0.5, 0.95))).first()
+    if count != alerts:
+        raise RuntimeError(f"{topic}: {alerts} alerts were published, {count} are in bronze")
+    return {"read": read, "ingest": {
+        **done, "mb_per_s": sent.bytes / done["wall_s"] / 1e6, "latency_p50_s": p50,
+        "latency_p95_s": p95, "latency": f"{p50:.1f}/{p95:.1f}",
+        "stored_ratio": (_stored(street) - stored) / sent.bytes}}
+
+
+def _ends(street, topic):
+    """Partition -> offset behind its last message."""
+    client = _consumer(street)
+    ends = {str(p): client.get_watermark_offsets(TopicPartition(topic, p), timeout=20)[1]
+            for p in range(street.plan["partitions"])}
+    client.close()
+    return ends
+
+
+def _consumer(street):
+    return Consumer({"bootstrap.servers": street.settings.kafka.servers, "group.id": "bench",
+                     "enable.auto.commit": False})
+
+
+def _stored(street):
+    """Bytes of bronze's data files."""
+    return sum(path.stat().st_size
+               for path in Path(street.settings.path("bronze")).rglob("*.parquet"))
+
+
+def _in_python(street, topic):
+    """CPU per alert of the slow lane: fastavro, in Python, one packet at a time."""
+    surveys = survey.load_all(street.settings.conf / "surveys")
+    ours = survey.of_topic(surveys, topic)
+    book = schemas.SchemaBook(street.settings.schemas / ours.name)
+    client = _consumer(street)
+    client.assign([TopicPartition(topic, 0, 0)])
+    values = [message.value() for message in client.consume(IN_PYTHON, timeout=20)]
+    client.close()
+    slow_lane.read_one(values[0], ours, book)  # parses the schema
+    began = time.process_time()
+    for value in values:
+        slow_lane.read_one(value, ours, book)
+    return {"cpu_ms_per_alert": 1000 * (time.process_time() - began) / len(values)}
+
+
+def _tell(figures, sizes, repeats):
+    table = Table("stream", title=f"ingest: {sizes} alerts, {repeats} repeats: median (least to "
+                  "most)", *COLUMNS)
+    for name, found in figures.items():
+        table.add_row(name, *(found[kind][0][what] if what == "latency" else
+                              measured.spread(found[kind], what, form)
+                              for kind, what, form in COLUMNS.values()))
+    Console().print(table)
+    more = Table("stream", "ingest/read", "cold: first 300, s", "one core: alerts/s",
+                 "two cores: efficiency", "fastavro: CPU ms", "decode ours: CPU ms, at most")
+    for name, found in figures.items():
+        more.add_row(name, *_compared(found))
+    Console().print(more)
+
+
+def _compared(found):
+    best = {kind: max(row["alerts_per_s"] for row in found[kind])
+            for kind in ("ingest", "read", "one_core")}
+    extra = min(row["cpu_ms_per_alert"] for row in found["ingest"]) - min(
+        row["cpu_ms_per_alert"] for row in found["read"])
+    return (f"{best['ingest'] / best['read']:.2f}", f"{found['cold']['wall_s']:.1f}",
+            f"{best['one_core']:.0f}", f"{best['ingest'] / best['one_core'] / 2:.2f}",
+            f"{found['python']['cpu_ms_per_alert']:.2f}", f"{extra:.2f}")

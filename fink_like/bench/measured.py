@@ -1,0 +1,59 @@
+"""Wall and CPU time of a piece of work, and figures as tables and JSON."""
+
+import contextlib
+import json
+import platform
+import statistics
+import time
+
+import psutil
+
+from fink_like import __version__
+
+
+def timed(work):
+    """Wall and CPU seconds of a piece of work, over all processes of this tree.
+
+    Returns
+    -------
+    dict
+        ``wall_s`` and ``cpu_s``.
+    """
+    wall, cpu = time.monotonic(), cpu_seconds()
+    work()
+    return {"wall_s": time.monotonic() - wall, "cpu_s": cpu_seconds() - cpu}
+
+
+def cpu_seconds():
+    """CPU seconds of this process and its living descendants, Java and Kafka among them."""
+    me, total = psutil.Process(), 0.0
+    for process in (me, *me.children(recursive=True)):
+        with contextlib.suppress(psutil.NoSuchProcess):  # a Python worker that ended just now
+            times = process.cpu_times()
+            total += times.user + times.system
+    return total
+
+
+def per_alert(measured, alerts):
+    """Add ``alerts_per_s`` and ``cpu_ms_per_alert`` to what `timed` gave."""
+    return {**measured, "alerts_per_s": alerts / measured["wall_s"],
+            "cpu_ms_per_alert": 1000 * measured["cpu_s"] / alerts}
+
+
+def spread(rows, what, form):
+    """``median (least to most)`` of a figure over repeats."""
+    values = [row[what] for row in rows]
+    figures = (statistics.median(values), min(values), max(values))
+    return "{} ({} to {})".format(*(form.format(figure) for figure in figures))
+
+
+def write(folder, kind, figures, peak):
+    """Print where it ran, and write all figures to ``<kind>-<time>.json``."""
+    print(f"{psutil.cpu_count()} cores, {platform.platform()}, Python {platform.python_version()}; "
+          f"load {psutil.getloadavg()[0]:.1f}; peak memory {peak / 1e9:.1f} GB")
+    name = folder / f"{kind}-{time.strftime('%Y%m%dT%H%M%S')}.json"
+    name.write_text(json.dumps({
+        "version": __version__, "kind": kind, **figures, "cores": psutil.cpu_count(),
+        "platform": platform.platform(), "load": psutil.getloadavg(),
+        "peak_memory_bytes": peak}, indent=1))
+    print(f"all figures: {name}")

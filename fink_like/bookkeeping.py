@@ -1,0 +1,49 @@
+"""Columns of the tables in which the broker keeps its books; the alerts' are in `vocabulary`."""
+
+from fink_like.vocabulary import Field
+
+DELIVERIES = (
+    Field("night", "int", "", "time.epoch", "Observing night; partition."),
+    Field("survey", "string", "", "", "Survey of the alert."),
+    Field("diaSourceId", "bigint", "", "meta.id", "The alert."),
+    Field("revision", "int", "", "", "Its revision."),
+    Field("filter", "string", "", "", "Filter that it passed."),
+    Field("topic", "string", "", "", "Substream topic that it was sent to."),
+    Field("kafka_time", "timestamp", "", "time.epoch", "When the packet reached the survey topic."),
+    Field("sent_at", "timestamp", "", "time.epoch", "When it was handed to the substream topic."),
+    Field("batch_id", "bigint", "", "", "Distribute batch."),
+    Field("outcome", "string", "", "", "sent, too_large or no_schema."),
+)
+"""What was sent where, and when."""
+
+LEDGER = (
+    Field("job", "string", "", "", "ingest, science or distribute."),
+    Field("kind", "string", "", "meta.code", "batch, or redrive: dead letters read again."),
+    Field("batch", "bigint", "", "", "Number of the batch or of the re-drive."),
+    Field("table_version", "bigint", "", "", "Version of the job's table that the batch made."),
+    Field("read_version", "bigint", "", "",
+          "Versions of the table before it below this one have been read (science, distribute)."),
+    Field("committed_at", "timestamp", "", "time.epoch", "When the batch was committed."),
+    Field("seconds", "double", "s", "time.duration", "From the batch's start to its commit."),
+    Field("topic", "string", "", "", "Kafka topic read; of distribute the one written."),
+    Field("partition", "int", "", "", "Kafka partition read."),
+    Field("start_offset", "bigint", "", "", "First offset of the batch (ingest)."),
+    Field("end_offset", "bigint", "", "", "Offset behind its last one (ingest)."),
+    Field("rows", "bigint", "", "meta.number", "Rows that the batch wrote."),
+    Field("ok", "bigint", "", "meta.number", "Of these: readable; scored; sent."),
+    Field("dead", "bigint", "", "meta.number", "Of these: unreadable; keys only; not sent."),
+    Field("waiting", "bigint", "", "meta.number", "Of these: waiting for their schema."),
+    Field("duplicates", "bigint", "", "meta.number",
+          "Of these: packets that an earlier message of the night brought already (ingest)."),
+    Field("gap", "bigint", "", "meta.number", "Offsets of the range without a row (ingest)."),
+    Field("cause", "string", "", "meta.note", "Why there is a gap, and who accepted it."),
+    Field("bytes", "bigint", "byte", "", "Kafka values read (ingest)."),
+    Field("bytes_p95", "bigint", "byte", "", "95 % of them are smaller (ingest)."),
+    Field("nights", "array<int>", "", "time.epoch", "Nights that the rows belong to."),
+    Field("night_rows", "array<bigint>", "", "meta.number", "How many of each of these nights."),
+    Field("latency_p50", "double", "s", "time.duration",
+          "Median from the survey's topic to this table (of distribute: to the substream)."),
+    Field("latency_p95", "double", "s", "time.duration", "95 % are faster."),
+    Field("latency_max", "double", "s", "time.duration", "The slowest."),
+)
+"""The ledger: what each batch did, a row for each topic and partition, read off the tables."""
