@@ -152,6 +152,7 @@ def test_late_alerts(played):
     played.check_exactly_once(played.produced)
 
 
+@pytest.mark.slow
 def test_a_revision_is_no_duplicate(make_street):
     street = make_street(**QUIET)
     first, other = packets(street, "ztf", 2)
