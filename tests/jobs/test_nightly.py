@@ -152,6 +152,7 @@ def test_late_alerts(played):
     played.check_exactly_once(played.produced)
 
 
+@pytest.mark.slow
 def test_a_revision_is_no_duplicate(make_street):
     street = make_street(**QUIET)
     first, other = packets(street, "ztf", 2)
@@ -212,22 +213,22 @@ def test_a_crash_between_any_two_steps(played, monkeypatch):
 
 
 @pytest.mark.slow
-def test_beside_live_jobs(make_street):
+def test_beside_live_jobs(make_street, monkeypatch):
     """All three jobs run and read while their tables are compacted; each alert arrives once."""
     street = make_street(**QUIET, **{"jobs.trigger": "500 milliseconds"})
     topics = street.topic(ZTF), street.topic(LSST)
+    monkeypatch.setattr(supervisor, "ERRANDS_S", 0.5)  # ten are asked for a run
     produced, end = 0, threading.Event()
     live = threading.Thread(target=supervisor.supervise, kwargs={
         "jobs": [ingest, science, distribute], "settings": street.settings, "spark": street.spark,
         "watch": end.is_set})
     live.start()
     try:
-        for seed in range(4):
+        for seed in range(2):
             for survey, topic in zip(("ztf", "lsst"), topics):
                 produced += street.publish(topic, packets(street, survey, 30, seed=seed))
             _wait_for(street, produced)
-            code, said = Nightly(street.settings, no_session, print).run(), None
-            assert code in (0, 1), said  # what science has yet to read does not balance for ever
+            assert Nightly(street.settings, no_session).run() == 0
     finally:
         end.set()
         live.join(120)

@@ -107,6 +107,7 @@ def test_a_second_time_changes_nothing(spark, bronze, three_a_file):
     assert packing.pack(spark, bronze.path, NIGHT)["left"] == 0
 
 
+@pytest.mark.slow
 def test_it_stops_in_time_and_goes_on(spark, bronze, three_a_file):
     left = []
     while not left or left[-1]:
@@ -115,6 +116,7 @@ def test_it_stops_in_time_and_goes_on(spark, bronze, three_a_file):
     assert len(of_night(spark, bronze.path)) == 8
 
 
+@pytest.mark.slow
 def test_other_nights_and_states_are_apart(spark, bronze):
     bronze(6, night=NIGHT + 1)
     bronze(7, state="dead")
@@ -143,6 +145,7 @@ def test_appends_in_the_meantime_stay(spark, bronze, monkeypatch):
     assert len(of_night(spark, bronze.path)) == 1 + 2 * 4
 
 
+@pytest.mark.slow
 def test_a_file_removed_in_the_meantime_stops_it(spark, bronze, monkeypatch):
     real = packing._commit
 

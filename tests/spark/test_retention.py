@@ -67,6 +67,7 @@ def test_a_consumer_that_stands_keeps_the_files(spark, settings, bronze, consume
     assert consumer() == []
 
 
+@pytest.mark.slow
 def test_without_that_rule_it_could_not_go_on(spark, bronze, consumer, no_waiting):
     consumer()
     bronze(6)
@@ -85,6 +86,7 @@ def test_who_has_read_nothing_keeps_everything(spark, settings, bronze):
     assert readers_of(spark, settings, "deliveries") == {}
 
 
+@pytest.mark.slow
 def test_commits_without_rows_are_nothing_to_wait_for(spark, settings, bronze, consumer):
     """A consumer of a quiet table notes no progress at a compaction, and does not stand for it."""
     consumer()
