@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from confluent_kafka import Consumer, TopicPartition
 
-from fink_like import client
+from fink_like import books, client
 from fink_like.spark import kafka
 
 PLACE = ["topic", "partition", "offset"]
@@ -64,12 +64,21 @@ def make(settings, acknowledged, kills=()):
                  f"silver, {len(set(scored) - readable)} of silver are not in bronze"),
         *_unless(not noted.duplicated().any(), "deliveries has an alert twice"),
         *_unless(sent == received.keys(), f"{len(sent - received.keys())} deliveries are not on "
-                 f"their topic, {len(received.keys() - sent)} messages were not noted")]
+                 f"their topic, {len(received.keys() - sent)} messages were not noted"),
+        *_books(settings)]
     counts = {"acknowledged by Kafka": sum(acknowledged.values()), "in Kafka": held,
               "bronze": len(first), "readable": len(readable), "silver": len(scored),
               "delivered": len(sent),
               "of these sent more than once": sum(n > 1 for n in received.values())}
     return Proof(list(kills), counts, problems)
+
+
+def _books(settings):
+    """What the ledger has to say against it, over all nights."""
+    nights = client.open_table(settings.data, "bronze", columns=["night"])["night"].unique()
+    found = books.balance(books.read(settings.data, [int(night) for night in nights]))
+    late = [f"the ledger of {job} lacks {n} batches" for job, n in found["behind"].items() if n]
+    return late + [f"ledger: {discrepancy}" for discrepancy in found["discrepancies"]]
 
 
 def _unless(fine, problem):
