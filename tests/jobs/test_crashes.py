@@ -12,7 +12,7 @@ import pytest
 
 from fink_like import simulator
 from fink_like.jobs import distribute, ingest, science
-from fink_like.spark import tables
+from fink_like.spark import tables, two_looks
 from fink_like.spark.checkpoint import Checkpoint
 
 ZTF, LSST = "ztf_20250101_programid1", "lsst-alerts-v11.0"
@@ -59,7 +59,7 @@ def test_a_crash_between_the_tables_commit_and_the_checkpoints(street, monkeypat
     produced = fill(street, 20, seed=1)
     if job is science:
         street.run(ingest)
-    crash_after(monkeypatch, tables, "append")
+    crash_after(monkeypatch, two_looks if job is ingest else tables, "append")
     run_and_crash(street, job)
     produced += fill(street, 5, seed=2)  # what arrives meanwhile is not the repeated batch's
     street.run(*((ingest, science) if job is ingest else (science, ingest, science)))
