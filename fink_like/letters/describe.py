@@ -21,7 +21,7 @@ from fink_like.vocabulary import DEAD_LETTER_REASONS
 FIRST_BYTES, IN_A_LINE = 96, 16
 HEAD = ("night", "state", "survey", "topic", "partition", "offset", "kafka_time", "ingest_time",
         "batch_id", "attempt", "bytes", "schema_key", "lane", "reason", "detail", "diaSourceId",
-        "headers", "value")
+        "key", "headers", "value")
 
 
 def describe(settings, place):

@@ -94,7 +94,7 @@ def test_where_a_truncated_packet_stops(worn_street):
 
 def test_a_schema_that_has_come_since(worn):
     late = letters.read(worn.data, of_reason("unknown_schema"))
-    late = late[late["detail"].str.startswith(f"schema id {LATE_ID}")]
+    late = late[late["detail"].str.startswith(f"unknown schema id {LATE_ID}")]
     assert len(late) == 4
     said = "\n".join(letters.describe(worn, spot(late.iloc[0])))
     assert "cannot be read: unknown_schema" in said and "its bytes follow schema 1100" in said
