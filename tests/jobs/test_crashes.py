@@ -1,12 +1,5 @@
-"""Jobs are killed at any moment; nothing is lost and nothing is there twice."""
+"""A job dies between two of its steps; kills at any moment are `bin/torture`'s."""
 
-import os
-import random
-import signal
-import subprocess
-import sys
-import textwrap
-import time
 
 import pytest
 
@@ -103,63 +96,3 @@ def test_a_crash_after_noting_sends_nothing_twice(street, monkeypatch):
     first = len(street.received())
     street.run(distribute)
     assert first and len(street.received()) == first == street.table("deliveries").count()
-
-
-ONE_JOB = """
-    import importlib, sys
-    from fink_like import config, jars, java
-    from fink_like.spark import session
-    root, data, servers, name = sys.argv[1:]
-    java.use(java.find_java())
-    settings = config.load(root, environment={}, data=data,
-                           **{"kafka.servers": servers, "jobs.ingest_messages": 60,
-                              "spark.driver_memory": "700m"})
-    spark = session.build(settings, name, jars.paths("spark"))
-    print("started", flush=True)
-    job = importlib.import_module(f"fink_like.jobs.{name}")
-    job.run(settings, spark, until_caught_up=True).awaitTermination()
-    print("done", flush=True)
-"""
-
-
-def launch(street, job):
-    """A job in a process group of its own, as bin/ingest.py is on a cluster."""
-    settings = street.settings
-    command = [sys.executable, "-c", textwrap.dedent(ONE_JOB), settings.root, settings.data,
-               settings.kafka.servers, job.JOB]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-                            start_new_session=True)
-
-
-def kill_at(street, job, seconds):
-    """Kill -9 the job's whole group, that many seconds after its session is up."""
-    process = launch(street, job)
-    try:
-        assert process.stdout.readline().strip() == "started"
-        time.sleep(seconds)
-        ended = process.poll() is not None
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-    return ended
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("job", [ingest, science, distribute], ids=lambda job: job.JOB)
-def test_killed_at_any_moment(street, job):
-    """Five kills at random moments of the job's life, messages arriving all the while."""
-    moments = random.Random(f"kills of {job.JOB}")
-    produced = fill(street, 60, seed=1)
-    before = {ingest: [], science: [ingest], distribute: [ingest, science]}[job]
-    if before:
-        street.run(*before)
-    for turn in range(5):
-        kill_at(street, job, moments.uniform(0.5, 12))
-        produced += fill(street, 10, seed=2 + turn)
-    street.spark._jvm.org.apache.spark.sql.delta.DeltaLog.clearCache()
-    street.run(ingest, science, distribute)
-    street.check_exactly_once(produced)
-    noted = street.rows("deliveries", "topic", "survey", "diaSourceId", "revision")
-    sent = {(t, h["survey"].decode(), int(h["alert_id"]), int(h["revision"]))
-            for t, h, *_ in street.received()}
-    assert len(noted) == len(set(noted)) and {tuple(row) for row in noted} == sent
