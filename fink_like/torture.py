@@ -22,7 +22,7 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-from fink_like import config, java, proof, simulator
+from fink_like import config, java, ports, proof, simulator
 from fink_like.kafka_server import KafkaServer
 from fink_like.simulator import publish
 from fink_like.spark import kafka
@@ -199,7 +199,8 @@ def _kill_again_and_again(victims, kills, dice, server, kafka_kills):
 def _kill_kafka(server):
     port = int(server.servers.rpartition(":")[2])
     os.kill(server.status().pid, signal.SIGKILL)
-    while server.status() is not None:
+    # The last of its threads to end gives the port back, a moment after the process has gone.
+    while server.status() is not None or ports.is_taken(port):
         time.sleep(0.1)
     server.port = port
     server.start()
