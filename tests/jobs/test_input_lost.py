@@ -56,6 +56,7 @@ def ledger(street):
     return sorted(tuple(row) for row in rows.select(*LEDGER).collect())
 
 
+@pytest.mark.slow
 def test_a_past_nights_topic_may_be_deleted_once_it_is_read(street, admin, night):
     delete(admin, night)
     tonight = street.topic(NIGHTS[1], partitions=1)
@@ -138,6 +139,7 @@ def test_a_batch_that_was_planned_meets_the_guard_too(street, admin, night, monk
     assert street.table("bronze").count() == 15
 
 
+@pytest.mark.slow
 def test_a_topic_that_is_not_read_any_more_stops_ingest_before_spark_forgets_it(street, night):
     """Taken in again later, it would be read from its beginning, and be in bronze twice."""
     declared = street.project / "conf" / "surveys" / "ztf.yaml"

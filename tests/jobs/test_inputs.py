@@ -40,6 +40,7 @@ def topic_of(street, name, partitions=1):
     return name
 
 
+@pytest.mark.slow
 def test_simulators_packets(project, make_street, real_messages):
     """12 bare packets by their schemavsn; 3 frames of id 1 with an alias, and 3 without."""
     run = uuid.uuid4().hex[:8]
@@ -174,6 +175,7 @@ def received(street):
     return found
 
 
+@pytest.mark.slow
 def test_a_substream_that_ingest_would_read_again_gets_nothing(project, street, spark, capfd):
     """``topics: fink_.*`` on the own server would send each alert round for ever."""
     from fink_like.jobs.distribute import FilterSet

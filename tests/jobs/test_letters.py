@@ -128,6 +128,7 @@ def test_export(worn_street, at_home, tmp_path, capsys):
     assert done["bytes"] == sum(map(len, mine["value"]))
 
 
+@pytest.mark.slow
 def test_replay_where_ingest_does_not_run(worn, at_home, capsys, spark):
     """The rows that can be read now are there, once; the books balance before and after."""
     assert at_home(worn, "dead-letters", "replay", "--reason", "unknown_schema") == 1

@@ -58,6 +58,7 @@ def test_the_ledger_tells_what_came_and_what_became_of_it(street):
     assert max(line.read_version for line in scored) > max(versions)
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_yesterday_is_made_anew_from_the_table(street, tmp_path):
     produced = fill(street, 10, seed=1)
     street.run()
@@ -127,6 +128,7 @@ def test_dead_letters_are_read_again_once(street):
     assert len({h["alert_id"] for _, h, *_ in street.received()}) == 8
 
 
+@pytest.mark.slow
 def test_a_kill_in_the_middle_of_a_redrive_repeats_it_once(street, monkeypatch):
     produced = fill(street, 6, seed=1, damaged=2)
     street.run(ingest)

@@ -83,6 +83,7 @@ def played(make_street):
     return street
 
 
+@pytest.mark.slow
 def test_a_night(played):
     night, = closed(played.settings)
     before, quiet = content(played), files(played)
@@ -168,6 +169,7 @@ def test_a_revision_is_no_duplicate(make_street):
     assert (row.offset, row.first_offset, row.kind) == (1, 0, "revision")
 
 
+@pytest.mark.slow
 def test_a_night_that_is_not_closed(make_street):
     street = make_street(**{"jobs.ingest_messages": 20})
     assert nightly(street) == (0, ["every closed night is done"])

@@ -56,6 +56,7 @@ def check(street, values, tmp_path):
     return kept, again
 
 
+@pytest.mark.slow
 def test_what_came_goes_out_again_in_the_order_of_events(street, tmp_path):
     kept, again = check(street, simulated(street), tmp_path)
     times = {f"{r.topic}:{r.partition}:{r.offset}": r.midpointMjdTai for r in kept}

@@ -99,6 +99,7 @@ def test_resume(worn, at_home, capsys):
     assert files(worn).read("flood.json") is None
 
 
+@pytest.mark.slow
 def test_rebuild(worn, at_home, spark, capsys):
     """The checkpoint is lost; made anew, ingest goes on where the table ends."""
     count = len(client.open_table(worn.data, "bronze", columns=["offset"]))
@@ -115,6 +116,7 @@ def test_rebuild(worn, at_home, spark, capsys):
     assert books.balance(books.read(worn.data))["balances"]
 
 
+@pytest.mark.slow
 def test_a_gap_from_its_refusal_to_the_books(street, at_home, capsys):
     """Messages expire unread; ingest stops; somebody accepts it; the ledger tells and balances."""
     settings, topic = street.settings, street.topic("ztf_20250101_programid1", partitions=1)
