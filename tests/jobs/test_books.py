@@ -15,6 +15,8 @@ from fink_like.books.checks import KINDS
 from fink_like.errors import SetupError
 from fink_like.reports import SmallFiles
 
+pytestmark = pytest.mark.slow  # its street alone takes half a minute
+
 PLACE = ("topic", "partition", "offset")
 
 

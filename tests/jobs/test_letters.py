@@ -19,6 +19,8 @@ from fink_like.reports import SmallFiles
 from fink_like.spark import redrive
 from fink_like.vocabulary import DEAD_LETTER_REASONS
 
+pytestmark = pytest.mark.slow  # its street alone takes half a minute
+
 LATE_ID = 1199  # as in conftest.py
 EVERY = Selection(("ztf", "lsst"))
 

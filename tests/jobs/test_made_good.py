@@ -146,6 +146,7 @@ def _killed(*given):
     raise RuntimeError("killed")
 
 
+@pytest.mark.slow
 def test_a_second_instance_is_refused_while_the_first_lives(street):
     fill(street, 6, seed=1)
     other = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
@@ -181,6 +182,7 @@ def test_one_who_lost_the_lease_writes_nothing_more(street):
     checkpoint.note(0)  # that one is gone, too
 
 
+@pytest.mark.slow
 def test_a_flood_of_bad_packets_pauses_ingest(make_street):
     street = make_street(**{"jobs.flood_action": "pause", "jobs.flood_least": 10})
     topic = street.topic(ZTF, partitions=1)

@@ -15,6 +15,8 @@ from fink_like.spark import kafka
 from fink_like.spark.checkpoint import Checkpoint
 from fink_like.spark.lease import release
 
+pytestmark = pytest.mark.slow  # its street alone takes half a minute
+
 
 def files(settings):
     return SmallFiles(settings.data, "jobs", "ingest")
