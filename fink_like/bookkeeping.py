@@ -2,6 +2,9 @@
 
 from fink_like.vocabulary import Field
 
+PLACE = ("topic", "partition", "offset")
+"""Kafka's coordinates: what names a message."""
+
 DELIVERIES = (
     Field("night", "int", "", "time.epoch", "Observing night; partition."),
     Field("survey", "string", "", "", "Survey of the alert."),
@@ -47,3 +50,18 @@ LEDGER = (
     Field("latency_max", "double", "s", "time.duration", "The slowest."),
 )
 """The ledger: what each batch did, a row for each topic and partition, read off the tables."""
+
+DUPLICATES = (
+    Field("night", "int", "", "time.epoch", "Observing night of the later message; partition."),
+    Field("survey", "string", "", "meta.id", "Survey of the alert."),
+    Field("diaSourceId", "bigint", "", "meta.id", "The alert."),
+    Field("kind", "string", "", "meta.code",
+          "duplicate: an earlier message has these very bytes; revision: none has, but the id."),
+    Field("topic", "string", "", "", "Kafka topic of the later message."),
+    Field("partition", "int", "", "", "Its partition."),
+    Field("offset", "bigint", "", "", "Its offset."),
+    Field("first_topic", "string", "", "", "Kafka topic of the first message with this id."),
+    Field("first_partition", "int", "", "", "Its partition."),
+    Field("first_offset", "bigint", "", "", "Its offset."),
+)
+"""One row for each later message of an alert."""

@@ -5,9 +5,8 @@ from dataclasses import dataclass, field
 from confluent_kafka import Consumer, TopicPartition
 
 from fink_like import books, client
+from fink_like.client.archive import PLACE
 from fink_like.spark import kafka
-
-PLACE = ["topic", "partition", "offset"]
 
 
 @dataclass(frozen=True)

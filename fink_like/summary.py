@@ -8,9 +8,9 @@ from rich.console import Console
 from rich.table import Table
 
 from fink_like import client
+from fink_like.client.archive import PLACE
 
 MIN_POINTS = 4  # of a light curve worth a picture
-PLACES = ["topic", "partition", "offset"]
 
 
 def counts(settings, surveys):
@@ -27,7 +27,7 @@ def counts(settings, surveys):
         Survey -> ``produced`` (its truth table), ``ok`` and ``dead`` in bronze, ``silver``,
         ``repeated`` (Kafka coordinates that bronze has more than once).
     """
-    bronze = client.open_table(settings.data, "bronze", columns=["survey", "state", *PLACES])
+    bronze = client.open_table(settings.data, "bronze", columns=["survey", "state", *PLACE])
     silver = client.open_table(settings.data, "silver", columns=["survey"])
     found = {}
     for survey in surveys:
@@ -36,7 +36,7 @@ def counts(settings, surveys):
         truth = Path(settings.data).parent / "truth" / f"{survey}.parquet"
         found[survey] = {"produced": pq.read_metadata(truth).num_rows, "ok": ok,
                          "dead": len(rows) - ok, "silver": int((silver["survey"] == survey).sum()),
-                         "repeated": int(rows.duplicated(PLACES).sum())}
+                         "repeated": int(rows.duplicated(PLACE).sum())}
     return found
 
 

@@ -11,12 +11,13 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
 from pyarrow import fs
 
+from fink_like import bookkeeping
 from fink_like.errors import ConfigError, SetupError
 from fink_like.reports import JOBS, SmallFiles, filesystem
 from fink_like.vocabulary import AB_ZEROPOINT, LIGHT_CURVE
 
 LEDGER, DEAD_LETTERS, DUPLICATES = "ledger", "dead_letters", "duplicates"
-PLACE = ["topic", "partition", "offset"]
+PLACE = list(bookkeeping.PLACE)  # as pandas wants it
 
 MAGNITUDE_SNR = 3.0  # below, a magnitude and its error say less than the 5-sigma limit
 LIMIT_SIGMAS = 5.0

@@ -6,7 +6,6 @@ from fink_like.client import open_table
 from fink_like.client.archive import PLACE
 
 STATES = ("open", "redriven", "all")
-UNREAD = pc.field("state") != "ok"
 SMALL = ("night", "survey", "state", "reason", *PLACE, "attempt", "kafka_time", "bytes", "detail")
 
 
@@ -31,12 +30,18 @@ def read(data, selection, state="open", columns=SMALL):
     where = selection.expression()
     still = open_table(data, "dead_letters", columns=keys, where=where).assign(open=True)
     rows = open_table(data, "bronze", columns=[*dict.fromkeys((*columns, *keys))],
-                      where=UNREAD if where is None else UNREAD & where)
+                      where=unread(selection))
     rows = rows.merge(still, how="left", on=keys)
     rows["open"] = rows["open"].notna()
     if state != "all":
         rows = rows[rows["open"] == (state == "open")]
     return rows.sort_values(PLACE, ignore_index=True)
+
+
+def unread(selection):
+    """Condition on bronze: the selected messages that could not be read."""
+    where, letters = selection.expression(), pc.field("state") != "ok"
+    return letters if where is None else letters & where
 
 
 def summary(letters):

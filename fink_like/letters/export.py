@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fink_like.client.archive import PLACE, open_dataset
-from fink_like.letters.counts import UNREAD, read
+from fink_like.letters.counts import read, unread
 from fink_like.vocabulary import BRONZE
 
 ROWS = 256  # at once: letters are up to 0.9 MB
@@ -45,9 +45,8 @@ def export(data, selection, state, to):
 
 def _batches(data, selection, wanted):
     """The rows wanted with all columns, a bounded number at a time."""
-    where = selection.expression()
     scanner = open_dataset(data, "bronze").scanner(
-        columns=[f.name for f in BRONZE], filter=UNREAD if where is None else UNREAD & where,
+        columns=[f.name for f in BRONZE], filter=unread(selection),
         batch_size=ROWS, batch_readahead=1, fragment_readahead=1)
     keys = [*PLACE, "attempt"]
     wanted = wanted.cast(pa.schema([scanner.projected_schema.field(name) for name in keys]))

@@ -10,28 +10,11 @@ import datetime
 from pyspark.sql import Window
 from pyspark.sql import functions as F
 
+from fink_like.bookkeeping import DUPLICATES, PLACE
 from fink_like.spark import tables
-from fink_like.vocabulary import Field
 
 NIGHTS_BEFORE = 3  # in which an original is looked for; its packet has the alert's own night, or
 # that of its arrival if its time is damaged
-
-DUPLICATES = (
-    Field("night", "int", "", "time.epoch", "Observing night of the later message; partition."),
-    Field("survey", "string", "", "meta.id", "Survey of the alert."),
-    Field("diaSourceId", "bigint", "", "meta.id", "The alert."),
-    Field("kind", "string", "", "meta.code",
-          "duplicate: an earlier message has these very bytes; revision: none has, but the id."),
-    Field("topic", "string", "", "", "Kafka topic of the later message."),
-    Field("partition", "int", "", "", "Its partition."),
-    Field("offset", "bigint", "", "", "Its offset."),
-    Field("first_topic", "string", "", "", "Kafka topic of the first message with this id."),
-    Field("first_partition", "int", "", "", "Its partition."),
-    Field("first_offset", "bigint", "", "", "Its offset."),
-)
-"""One row for each later message of an alert."""
-
-PLACE = ("topic", "partition", "offset")
 
 
 def mark(spark, settings, night):
@@ -48,7 +31,7 @@ def mark(spark, settings, night):
     dict
         ``duplicate`` and ``revision``: rows.
     """
-    path = tables.create_duplicates(spark, settings, DUPLICATES)
+    path = tables.create_duplicates(spark, settings)
     found = _later(tables.read(spark, settings.path(tables.BRONZE_TABLE)), int(night)).persist()
     kept = tables.read(spark, path).where(f"night = {int(night)}").select(*found.columns)
     if not found.exceptAll(kept).isEmpty() or not kept.exceptAll(found).isEmpty():

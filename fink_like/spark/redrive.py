@@ -10,12 +10,12 @@ number once: a kill repeats it, and nothing is there twice.
 from pyspark import StorageLevel
 from pyspark.sql import functions as F
 
+from fink_like.bookkeeping import PLACE
 from fink_like.spark import bronze, commits, tables
 from fink_like.spark.control import ControlFolder
 from fink_like.spark.learning import learn
 
 MOST_ROWS = 1000  # of one re-drive: unread messages are up to 0.9 MB
-PLACE = ("topic", "partition", "offset")
 
 
 def open_letters(spark, path):

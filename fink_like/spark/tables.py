@@ -9,7 +9,7 @@ import json
 from delta.tables import DeltaTable
 from pyspark.sql.types import StructType
 
-from fink_like.bookkeeping import DELIVERIES, LEDGER
+from fink_like.bookkeeping import DELIVERIES, DUPLICATES, LEDGER
 from fink_like.vocabulary import BRONZE, NEUTRAL
 
 PROPERTIES = {
@@ -59,9 +59,9 @@ def create_deliveries(spark, settings):
     return _create(spark, settings.path(DELIVERIES_TABLE), DELIVERIES, ("night",))
 
 
-def create_duplicates(spark, settings, fields):
+def create_duplicates(spark, settings):
     """Make the table of messages that repeat an alert; return its path."""
-    return _create(spark, settings.path(DUPLICATES_TABLE), fields, ("night",))
+    return _create(spark, settings.path(DUPLICATES_TABLE), DUPLICATES, ("night",))
 
 
 def create_ledger(spark, settings, job):
