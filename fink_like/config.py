@@ -20,6 +20,7 @@ from fink_like.errors import ConfigError
 
 PREFIX = "FINK_LIKE__"
 SOURCE_OPTIONS = "FINK_LIKE_SOURCE_OPTIONS"  # of the servers that a mirror reads from, as JSON
+UNITS = {"k": 2**10, "m": 2**20, "g": 2**30}
 BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
@@ -56,9 +57,9 @@ class JobSettings:
 
     trigger: str = setting("1 second", every=RESTART)  # shortest time between two batches
     ingest_messages: int = setting(  # most messages in one ingest batch; each costs 0.7 s beside
-        10_000, "a batch that was planned before is finished as planned", ingest=RESTART)
+        20_000, "a batch that was planned before is finished as planned", ingest=RESTART)
     ingest_bytes: str = setting(  # and most bytes, by the size of the packets of late
-        "512m", "a batch that was planned before is finished as planned", ingest=RESTART)
+        "1g", "a batch that was planned before is finished as planned", ingest=RESTART)
     flood_share: float = setting(0.5, ingest=RESTART)  # alarm when so much is unreadable
     flood_least: int = setting(100, ingest=RESTART)  # messages a batch must have for that
     flood_action: str = setting(  # alarm | pause: wait for `fink-like resume`
@@ -171,6 +172,12 @@ def explain(root=None, environment=None, **flags):
     site = dict(flat(_read_yaml(Path(settings.root) / "conf" / "site.yaml")))
     return [(name, value, _origin(name, site, environment, flags))
             for name, value in plain(settings).items()]
+
+
+def in_bytes(text):
+    """Bytes of a size as Spark writes it: ``256m``, ``1g``, ``4096``."""
+    number, unit = (text[:-1], UNITS[text[-1].lower()]) if text[-1].isalpha() else (text, 1)
+    return int(float(number) * unit)
 
 
 def _origin(name, site, environment, flags):

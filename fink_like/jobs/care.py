@@ -2,10 +2,10 @@
 
 import sys
 
+from fink_like.config import in_bytes
 from fink_like.errors import NotNow
 
 SIZE_UNKNOWN = 150_000  # bytes of a packet before any was seen; wide-survey packets have 110-176 kB
-UNITS = {"k": 2**10, "m": 2**20, "g": 2**30}
 
 
 class Care:
@@ -77,9 +77,3 @@ class Care:
         size = (self._files.read("size.json") or {"bytes_p95": SIZE_UNKNOWN})["bytes_p95"]
         by_size = in_bytes(self._jobs.ingest_bytes) // max(size, 1)
         return int(max(1, min(self._jobs.ingest_messages, by_size)))
-
-
-def in_bytes(text):
-    """Bytes of a size as Spark writes it: ``256m``, ``1g``, ``4096``."""
-    number, unit = (text[:-1], UNITS[text[-1].lower()]) if text[-1].isalpha() else (text, 1)
-    return int(float(number) * unit)

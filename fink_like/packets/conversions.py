@@ -49,10 +49,11 @@ class Conversion:
     nulls: bool = False
 
 
-def tai_minus_utc_sql(mjd):
-    """SQL for the leap seconds at an MJD in UTC."""
-    cases = " ".join(f"WHEN {mjd} >= {start} THEN {seconds}" for start, seconds in LEAP_SECONDS)
-    return f"(CASE {cases} ELSE {EARLIEST_LEAP} END)"
+def tai_minus_utc_sql(mjd, since=0):
+    """SQL for the leap seconds at an MJD in UTC, of which none before ``since`` matters."""
+    later = [leap for leap in LEAP_SECONDS if leap[0] > since]
+    cases = " ".join(f"WHEN {mjd} >= {start} THEN {seconds}" for start, seconds in later)
+    return f"(CASE {cases} ELSE {tai_minus_utc(since)} END)" if cases else str(tai_minus_utc(since))
 
 
 def tai_minus_utc(mjd):

@@ -156,12 +156,13 @@ def night_sql(survey, kafka_time="timestamp"):
     make a partition in the year 9000.
     """
     arrived = f"(unix_micros({kafka_time}) / 86400e6D + {UNIX_EPOCH_MJD})"
-    mjd = f"(midpointMjdTai - {tai_minus_utc_sql('midpointMjdTai')} / 86400D)"
+    leap = tai_minus_utc_sql("midpointMjdTai", survey.first_light_mjd)
+    mjd = f"(midpointMjdTai - {leap} / 86400D)"
     sane = f"coalesce({mjd} BETWEEN {survey.first_light_mjd}D AND {arrived} + 1, false)"
     local = (f"((CASE WHEN {sane} THEN {mjd} ELSE {arrived} END) "
              f"+ {survey.utc_offset_hours}D / 24D - 0.5D)")
     date = f"date_add(DATE'1858-11-17', int(floor({local})))"
-    return f"(year({date}) * 10000 + month({date}) * 100 + day({date}))", f"(NOT {sane})"
+    return f"int(date_format({date}, 'yyyyMMdd'))", f"(NOT {sane})"
 
 
 def sky_sql():

@@ -12,6 +12,9 @@ ANSWER_S = 20
 # Messages a consumer holds decompressed, between batches too: Kafka's 500 are 30 to 450 MB a
 # partition, which outlive the young generation of the heap; 32 are read as fast.
 POLLED = 32
+# After each poll Spark asks for the ends of the partition. That waits behind the next fetch, which
+# at the end of a partition the server holds for Kafka's 500 ms: once in each batch, for nothing.
+FETCH_WAIT_MS = 10
 SERVERS_DEFAULT = -1  # number of copies: what the server is set to
 
 
@@ -52,6 +55,7 @@ def stream(spark, settings, surveys, messages, left_out=()):
               .option("kafka.metadata.max.age.ms", "30000")
               .option("kafka.max.poll.records", POLLED)
               .option("kafka.max.partition.fetch.bytes", str(settings.kafka.max_message_bytes))
+              .option("kafka.fetch.max.wait.ms", FETCH_WAIT_MS)
               .option("kafka.fetch.max.bytes", str(8 * settings.kafka.max_message_bytes)))
     for name, value in java_options(settings.kafka.options).items():
         reader = reader.option(f"kafka.{name}", value)

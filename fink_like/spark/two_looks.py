@@ -13,7 +13,7 @@ same calls (``DeltaSink.addBatch`` of Delta 4.4).
 
 import json
 
-from fink_like.spark.commits import delta_log
+from fink_like.spark.commits import delta_log, last_in
 
 UNREAD = "unread"  # a state of bronze that no commit has
 # Packets are two thirds gzipped stamps, or stamps that lz4 halves: zstd saves 1 to 5 % of the
@@ -57,8 +57,9 @@ def append(frame, look_again, path, app_id, batch_id, note):
     for name, value in WRITING.items():
         spark.conf.set(name, value)
     transaction = delta_log(spark, path).startTransaction()
-    if transaction.txnVersion(app_id) >= batch_id:
+    if last_in(transaction.snapshot(), path, app_id) >= batch_id:
         return
+    transaction.readTxn().append(app_id)  # the same number from elsewhere is a conflict
     files = _write(spark, transaction, frame)
     unread = [file for file in files if file.partitionValues().get("state").get() == UNREAD]
     if unread:

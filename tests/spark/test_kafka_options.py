@@ -3,7 +3,7 @@
 import pytest
 
 from fink_like.errors import ConfigError
-from fink_like.spark.kafka import java_options
+from fink_like.spark.kafka import java_options, stream
 
 
 def test_a_scram_login_becomes_a_jaas_line_with_quotes_escaped():
@@ -30,3 +30,16 @@ def test_a_jaas_line_is_refused_because_only_one_client_would_understand_it():
 def test_a_user_name_needs_a_mechanism_that_takes_one():
     with pytest.raises(ConfigError, match="SCRAM-SHA-512"):
         java_options({"sasl.username": "me"})
+
+
+def test_the_end_of_a_partition_is_not_waited_for(spark, settings, surveys, monkeypatch):
+    """Spark asks for a partition's ends behind each fetch; Kafka holds that for 500 ms by default,
+    and it took half a second of each batch."""
+    given = {}
+    reader = type(spark.readStream)
+    kept = reader.option
+    monkeypatch.setattr(reader, "option", lambda self, name, value:
+                        given.update({name: value}) or kept(self, name, value))
+    monkeypatch.setattr(reader, "load", lambda self: None)
+    stream(spark, settings, surveys, messages=10)
+    assert given["kafka.fetch.max.wait.ms"] <= 20 and given["maxOffsetsPerTrigger"] == 10

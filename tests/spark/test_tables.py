@@ -94,3 +94,20 @@ def test_bronze_may_be_made_twice(spark, tmp_path):
     settings = config.load(environment={}, data=str(tmp_path))
     assert tables.create_bronze(spark, settings) == tables.create_bronze(spark, settings)
     assert tables.read(spark, settings.path("bronze")).count() == 0
+
+
+def test_the_last_batch_is_told_without_reading_the_log(spark, tmp_path):
+    """Delta's checksum beside the newest commit tells it; without one, the log itself does."""
+    path = str(tmp_path / "table")
+    for batch in range(3):
+        tables.append(spark.range(1), path, "job", batch, {})
+    forget = spark._jvm.org.apache.spark.sql.delta.DeltaLog.clearCache
+    forget()
+    found = commits.snapshot(spark, path)
+    assert found.setTransactionsIfKnown().isDefined()  # though nothing was computed
+    assert commits.last_in(found, path, "job") == 2
+    for checksum in (tmp_path / "table" / "_delta_log").glob("*.crc"):
+        checksum.unlink()
+    forget()
+    assert commits.last_batch(spark, path, "job") == 2
+    assert commits.last_batch(spark, path, "other") == -1
