@@ -27,7 +27,7 @@ class Proof:
     problems: list = field(default_factory=list)
 
 
-def make(settings, acknowledged, kills=()):
+def make(settings, acknowledged, kills=(), counted=None):
     """Count what Kafka holds, what the tables hold, and what the substreams got.
 
     Parameters
@@ -36,6 +36,8 @@ def make(settings, acknowledged, kills=()):
     acknowledged : dict
         Topic -> messages that Kafka acknowledged.
     kills : list of str
+    counted : dict, optional
+        What else was counted -> how many.
 
     Returns
     -------
@@ -67,7 +69,8 @@ def make(settings, acknowledged, kills=()):
     counts = {"acknowledged by Kafka": sum(acknowledged.values()), "in Kafka": held,
               "bronze": len(first), "readable": len(readable), "silver": len(scored),
               "delivered": len(sent),
-              "of these sent more than once": sum(n > 1 for n in received.values())}
+              "of these sent more than once": sum(n > 1 for n in received.values()),
+              **(counted or {})}
     return Proof(list(kills), counts, problems)
 
 

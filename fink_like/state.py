@@ -7,6 +7,7 @@ from pathlib import Path
 
 from fink_like import metrics, reports
 from fink_like.errors import SetupError
+from fink_like.jobs.errands import DOING
 from fink_like.spark import lease
 
 NEWEST = 20  # versions of a ledger that are looked at: compaction's have no new line
@@ -24,7 +25,7 @@ def state(settings):
     Returns
     -------
     dict
-        ``jobs`` {name: age_s, lease, last (batch)}, ``lag`` {topic: {partition: messages}},
+        ``jobs`` {name: age_s, doing, lease, last (batch)}, ``lag`` {topic: {partition: messages}},
         ``lag_age_s``, ``flood``, ``gaps`` (at which ingest has stopped), ``dead_letters_open``,
         ``disk_used``; None where nothing is known yet.
     """
@@ -40,6 +41,7 @@ def state(settings):
 def _job(settings, files, job):
     held = files.of(job).read(lease.FILE)
     return {"age_s": files.age(job), "last": _last_batch(settings.data, job),
+            "doing": files.of(job).read(DOING) if lease.is_held(held) else None,
             "lease": {name: held[name] for name in ("host", "pid")}
             if lease.is_held(held) else None}
 
@@ -159,6 +161,9 @@ def _job_line(fares):
     words = [f"alive {fares['age_s']:.0f} s ago"]
     if fares["lease"]:
         words.append(f"runs as process {fares['lease']['pid']} on {fares['lease']['host']}")
+    if fares["doing"]:
+        words.append(f"does an errand, {fares['doing']['do']}, for "
+                     f"{time.time() - fares['doing']['since']:.0f} s")
     last = fares["last"]
     if last:
         half, most, _ = last["latency_s"].values()

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import platform
 import statistics
 import time
@@ -32,6 +33,16 @@ def cpu_seconds():
             times = process.cpu_times()
             total += times.user + times.system
     return total
+
+
+def keep_to_cores(count):
+    """Keep this process and its descendants, those to come as well, to so many cores."""
+    cores = sorted(os.sched_getaffinity(0))[:count]
+    for process in (psutil.Process(), *psutil.Process().children(recursive=True)):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            for thread in process.threads():
+                with contextlib.suppress(ProcessLookupError):  # it ended just now
+                    os.sched_setaffinity(thread.id, cores)
 
 
 def per_alert(measured, alerts):

@@ -12,6 +12,7 @@ from fink_like.errors import BrokerError
 from fink_like.spark.control import ControlFolder
 
 KEPT_ANSWERS = 50
+DOING = "doing.json"  # the request that is being carried out, and since when
 
 
 class Errands:
@@ -32,6 +33,7 @@ class Errands:
         self._steps, self._handlers, self._said = steps, handlers, {}
         self._requests = ControlFolder(spark, f"{folder}/requests")
         self._answers = ControlFolder(spark, f"{folder}/answers")
+        self._folder = ControlFolder(spark, folder)
 
     def run(self):
         """Do what there is to do; what fails is said and tried again, and stops no job."""
@@ -55,8 +57,10 @@ class Errands:
         request = self._requests.read(name)
         if request is None:
             return
+        self._folder.write(DOING, {**request, "since": time.time()})
         self._answers.write(name, {**self.do(request), "at": time.time()})
         self._requests.delete(name)
+        self._folder.delete(DOING)
         for old in self._answers.names()[:-KEPT_ANSWERS]:  # names begin with their time
             self._answers.delete(old)
 
