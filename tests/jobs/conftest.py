@@ -139,7 +139,7 @@ def street(project, kafka, spark, tmp_path):
 @pytest.fixture
 def make_street(project, kafka, spark, tmp_path):
     """Maker of a street after the project was changed, with other settings."""
-    return lambda **flags: Street(project, kafka.servers, spark, tmp_path, **flags)
+    return lambda folder=tmp_path, **flags: Street(project, kafka.servers, spark, folder, **flags)
 
 
 @pytest.fixture(scope="session")
