@@ -144,7 +144,9 @@ def spark():
     from fink_like.spark import session
 
     java.use(java.find_java())
-    quick = config.load(ROOT, environment={}, **{"spark.quick_start": True})
+    quick = config.load(ROOT, environment={}, **{
+        "spark.quick_start": True,
+        "spark.driver_memory": "2g"})  # 0.5 GB of it are what hundreds of queries leave behind
     started = session.build(quick, "tests", jars.paths("spark"))
     yield started
     started.stop()

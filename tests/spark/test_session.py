@@ -7,7 +7,7 @@ from fink_like.spark import tables
 
 def test_half_of_the_heap_is_for_what_is_young(spark):
     given = spark.conf.get("spark.driver.extraJavaOptions")
-    assert "-Xms1500m" in given and "-Xmn750m" in given
+    assert "-Xms2048m" in given and "-Xmn1024m" in given
 
 
 def test_local_tables_have_no_checksum_files(spark, tmp_path):
