@@ -62,20 +62,10 @@ class SmallFiles:
         part = f"{self.path}/.{name}.{uuid.uuid4().hex}"
         with self.files.open_output_stream(part) as stream:
             stream.write(content)
-        self._drop_checksum(name)
         self.files.move(part, f"{self.path}/{name}")
 
     def delete(self, name):
         """Remove a file, if it is there."""
-        self._drop_checksum(name)
-        self._drop(name)
-
-    def _drop_checksum(self, name):
-        """Hadoop's, of a local file: it would refuse to read what it has not written itself."""
-        if isinstance(self.files, fs.LocalFileSystem):
-            self._drop(f".{name}.crc")
-
-    def _drop(self, name):
         with contextlib.suppress(FileNotFoundError):
             self.files.delete_file(f"{self.path}/{name}")
 

@@ -109,7 +109,7 @@ def test_a_night_of_its_own_and_the_last_one(worn_street):
     assert books.read(data).nights == [sky] and dead != sky
     for night in (dead, sky):
         assert books.balance(books.read(data, night))["balances"]
-    with pytest.raises(SetupError, match=rf"no night \[20200101\]; it has {sky}, {dead}"):
+    with pytest.raises(SetupError, match=rf"no night \[20200101\]; it has {sky}, .*{dead}"):
         books.read(data, 20200101)
 
 

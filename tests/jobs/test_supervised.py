@@ -80,7 +80,7 @@ def test_a_query_starts_anew_when_packets_have_grown(street, files, monkeypatch)
         return lambda: test((files.read("limit.json") or {"messages": 0})["messages"])
 
     story = Story(limit(lambda n: n == 200), lambda: files.exists("size.json"), rows(5),
-                  lambda: files.write("size.json", {"bytes_p95": 8_000_000}) or True,
+                  lambda: files.write("size.json", {"bytes_p95": 2**24}) or True,
                   limit(lambda n: 0 < n < 100), lambda: street.publish(topic, [b"more"] * 3),
                   rows(8))
     assert supervisor.supervise([ingest], street.settings, street.spark, watch=story) == 0
