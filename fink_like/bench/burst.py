@@ -49,18 +49,20 @@ def run(given):
 def _measure(street, plan, alerts):
     topic, normal = plan["topic"], plan["normal_topic"]
     street.make_topics([topic, normal])
-    street.publish(plan["recipe"], normal, street.plan["warm_up"], 1)
-    query = ingest.run(street.settings, street.spark)
-    _wait(query, normal, street.plan["warm_up"])
+    with street.steps.step("a first batch of normal load"):
+        street.publish(plan["recipe"], normal, street.plan["warm_up"], 1)
+        query = ingest.run(street.settings, street.spark)
+        _wait(query, normal, street.plan["warm_up"], street.steps)
     steady = ["--rate", plan["normal_rate"], "--seed", 2]
     beside = _send(street, plan["recipe"], normal, 1_000_000, steady)
     began = time.monotonic()
+    street.steps.say(f"· {alerts} alerts at once")
     try:
         burst = _send(street, plan["recipe"], topic, alerts)
         if burst.wait():
             raise SetupError(f"could not publish to {topic}")
         sent = time.monotonic() - began
-        _wait(query, topic, alerts)
+        _wait(query, topic, alerts, street.steps)
         drained = time.monotonic() - began
     finally:
         beside.terminate()
@@ -81,15 +83,16 @@ def _send(street, recipe, topic, alerts, more=()):
     return subprocess.Popen([str(part) for part in command], stdout=subprocess.DEVNULL)
 
 
-def _wait(query, topic, alerts):
+def _wait(query, topic, alerts, steps):
     """Wait until batches with so many messages of a topic are committed."""
     end = time.monotonic() + PATIENCE_S
-    while _read(query, topic) < alerts:
+    while (done := _read(query, topic)) < alerts:
         if query.exception() is not None:
             raise query.exception()
         if time.monotonic() > end:
-            raise SetupError(f"ingest has read {_read(query, topic)} of {alerts} messages of "
-                             f"{topic} in {PATIENCE_S} s")
+            raise SetupError(f"ingest has read {done} of {alerts} messages of {topic} in "
+                             f"{PATIENCE_S} s")
+        steps.progress(f"{done} of {alerts} alerts of {topic} are in bronze")
         time.sleep(0.2)
 
 

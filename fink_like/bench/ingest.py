@@ -47,6 +47,7 @@ def run(given):
         figures = _on_cores(street, streams, sizes, repeats)
         for name, what in streams.items():
             figures[name]["python"] = _in_python(street, what["topic"])
+        street.steps.say("· the same on one core")
         measured.keep_to_cores(1)  # Kafka and the simulator, too
         street.begin("one_core", **{"spark.master": "local[1,4]"})
         alone = _on_cores(street, streams, sizes, repeats, seed=500)
@@ -62,12 +63,15 @@ def _on_cores(street, streams, sizes, repeats, seed=0):
     warm_up = street.plan["warm_up"]
     for number, (name, what) in enumerate(streams.items()):
         for trial in ("cold", "second"):  # a container's schema takes the fast lane from the second
-            street.publish(what["recipe"], what["topic"], warm_up, seed + number)
-            done = measured.timed(lambda: _catch_up(street))
+            with street.steps.step(f"{name}: {warm_up} alerts, {trial} batch"):
+                street.publish(what["recipe"], what["topic"], warm_up, seed + number)
+                done = measured.timed(lambda: _catch_up(street))
             figures[name][trial] = measured.per_alert(done, warm_up)
     for repeat in range(1 + repeats):
         for name, what in streams.items():
-            one = _one(street, what, sizes[name], seed + 100 + repeat)
+            with street.steps.step(f"{name}: {sizes[name]} alerts, "
+                                   + (f"repeat {repeat} of {repeats}" if repeat else "warm-up")):
+                one = _one(street, what, sizes[name], seed + 100 + repeat)
             for kind, found in one.items():
                 if repeat:  # the first only warms up: Java compiles for a minute
                     figures[name][kind].append(found)

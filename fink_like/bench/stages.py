@@ -45,13 +45,18 @@ def _measure(street, alerts, repeats):
     rows = []
     for repeat in range(repeats):
         for survey, what in topics.items():
-            sent = measured.timed(lambda: street.publish(survey, what["topic"], alerts,
-                                                         100 + repeat))
-            rows.append({"survey": survey, "stage": "simulate, publish", **sent})
-            for job in JOBS:
-                done = measured.timed(lambda: _catch_up(street, job))
-                rows.append({"survey": survey, "stage": job.JOB, **done})
+            with street.steps.step(f"{survey}: {alerts} alerts, repeat {repeat + 1} of {repeats}"):
+                rows += _one(street, survey, what["topic"], alerts, 100 + repeat)
     return [measured.per_alert(row, alerts) for row in rows]
+
+
+def _one(street, survey, topic, alerts, seed):
+    sent = measured.timed(lambda: street.publish(survey, topic, alerts, seed))
+    rows = [{"survey": survey, "stage": "simulate, publish", **sent}]
+    for job in JOBS:
+        done = measured.timed(lambda: _catch_up(street, job))
+        rows.append({"survey": survey, "stage": job.JOB, **done})
+    return rows
 
 
 def _catch_up(street, job):

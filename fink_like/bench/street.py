@@ -10,6 +10,7 @@ from fink_like.kafka_server import KafkaServer
 from fink_like.memory import PeakMemory
 from fink_like.simulator import publish
 from fink_like.spark import kafka, session
+from fink_like.steps import Steps
 
 
 class Street:
@@ -22,6 +23,8 @@ class Street:
         ``conf/bench.yaml``.
     settings : Settings
     spark : SparkSession
+    steps : Steps
+        Tells what is being measured.
     peak : int
         Largest memory so far, bytes.
     """
@@ -32,7 +35,7 @@ class Street:
         self.folder = self.root / "var" / "bench"
         self.plan = yaml.safe_load((self.root / "conf" / "bench.yaml").read_text())
         self._work = self.folder / "work"
-        self._memory, self.spark = PeakMemory(), None
+        self._memory, self.spark, self.steps = PeakMemory(), None, Steps()
 
     def __enter__(self):
         shutil.rmtree(self._work, ignore_errors=True)

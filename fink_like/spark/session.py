@@ -14,6 +14,10 @@ AVRO_LIMITS = {"org.apache.avro.limits.string.maxLength": 16 * 1024 * 1024,
                "org.apache.avro.limits.bytes.maxLength": 16 * 1024 * 1024,
                "org.apache.avro.limits.collectionItems.maxLength": 1_000_000}
 
+# Java decides once whether a call becomes part of its caller. Where it looked too early, the hash
+# of a packet made a call for each 8 bytes: 0.9 instead of 9 GB/s, a fifth of the time for ZTF.
+INLINE = "-XX:CompileCommand=quiet -XX:CompileCommand=inline,java.lang.Long::rotateLeft"
+
 LOG = Path(__file__).resolve().parent.parent / "spark_log.properties"
 
 # The JVM's optimising compiler takes half of two cores for the first minute; a demo or a test is
@@ -76,9 +80,10 @@ OPTIONS = {
     "spark.ui.retainedStages": "100",
     "spark.ui.retainedTasks": "1000",
     # The JVM returns what it does not use; a laptop shares its memory.
-    "spark.driver.extraJavaOptions": "-XX:+UseSerialGC -XX:MaxMetaspaceSize=512m "
+    "spark.driver.extraJavaOptions": f"-XX:+UseSerialGC -XX:MaxMetaspaceSize=512m {INLINE} "
                                      f"-Dlog4j2.configurationFile={LOG.as_uri()}",
-    "spark.executor.extraJavaOptions": " ".join(f"-D{n}={v}" for n, v in AVRO_LIMITS.items()),
+    "spark.executor.extraJavaOptions": " ".join((INLINE, *(f"-D{name}={limit}" for name, limit
+                                                           in AVRO_LIMITS.items()))),
 }
 
 # Of tables and checkpoints on a local disk. Hadoop starts a process, chmod or readlink, for nearly
