@@ -11,6 +11,8 @@
      ├─ FilterError              a filter's text is wrong, with line and column
      ├─ RefusedStart             a job would lose or repeat data if it started; names the runbook
      └─ NotNow                   a job must wait: full disk, a flood of bad packets; tried again
+
+`BatchFailed` is none of them: a batch ended by whatever error, and its job is started again.
 """
 
 
@@ -87,3 +89,7 @@ class RefusedStart(BrokerError):
 
 class NotNow(BrokerError):
     """A job must wait for something that passes or that somebody mends; it is tried again."""
+
+
+class BatchFailed(Exception):
+    """A batch ended by an error; the message is a line that names the cause."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from fink_like.errors import BrokerError, NotNow, SetupError
 from fink_like.spark.checkpoint import Checkpoint
+from fink_like.spark.failure import reason
 from fink_like.spark.lease import release
 
 LOOK_S = 0.2  # how often the jobs are looked at
@@ -191,16 +192,3 @@ def _last_errands(one):
     one.hands.shutdown(wait=True)
     if one.errands is not None:
         one.errands.run()
-
-
-def reason(error):
-    """The line that says what went wrong, out of Spark's many."""
-    text = str(error)
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    causes = [line for line in lines if line.startswith("Caused by:")]
-    python = [line for line in lines if line.split(":")[0].endswith("Error")
-              or line.startswith("fink_like.errors.")]
-    if python or causes:
-        return (python or causes)[-1][:500]
-    # "[STREAM_FAILED] Query [...] terminated with exception: ..."; its plan stands behind it
-    return (lines or ["no message"])[0].rpartition("terminated with exception: ")[2][:500]
