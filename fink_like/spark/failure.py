@@ -9,7 +9,8 @@ from pyspark.errors import PySparkException
 from fink_like.errors import BatchFailed, BrokerError
 
 LONGEST = 500  # characters of a line
-JAVA = f"{Py4JJavaError.__module__}.{Py4JJavaError.__name__}: An error occurred while calling Java: "
+CALLED = "An error occurred while calling"  # Java; what Spark looks for to tell an interrupt
+JAVA = f"{Py4JJavaError.__module__}.{Py4JJavaError.__name__}: {CALLED} Java: "
 
 
 def told(one_batch):
