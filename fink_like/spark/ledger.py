@@ -9,6 +9,7 @@ import json
 
 import numpy as np
 import pandas as pd
+from pyspark.sql import functions as F
 
 from fink_like.bookkeeping import LEDGER
 from fink_like.spark import commits, tables
@@ -98,7 +99,7 @@ class Ledger:
                  .option("basePath", self.table)
                  .parquet(*(f"{self.table}/{path}" for _, path in paths.values()))
                  .selectExpr(*COLUMNS[self.job], "_metadata.file_name AS file"))
-        found = pd.DataFrame([tuple(row) for row in frame.collect()], columns=frame.columns)
+        found = frame.toArrow().to_pandas(integer_object_nulls=True)
         found["version"] = [paths[name][0] for name in found.pop("file")]
         found = found.sort_values(["version", "topic", "partition", "offset"], kind="stable")
         found["duplicate"] = self._duplicates(found)
@@ -108,25 +109,30 @@ class Ledger:
         """Which rows bring a packet again that an earlier message of the same night brought."""
         again = np.zeros(len(rows), bool)
         known = rows["thing"].notna().to_numpy()
-        for night in rows.loc[known, "night"].unique():
+        nights = sorted(rows.loc[known, "night"].unique())
+        self._remember(nights, rows["version"].min())
+        for night in nights:
             mine = np.flatnonzero(known & (rows["night"] == night).to_numpy())
             things = rows["thing"].to_numpy()[mine].astype("int64")
-            before = self._before(night, rows["version"].min())
+            before = self._nights[night]
             again[mine] = np.isin(things, before) | pd.Series(things).duplicated().to_numpy()
             self._nights[night] = np.union1d(before, things)
         for night in sorted(self._nights)[:-MOST_NIGHTS]:
             del self._nights[night]
         return again
 
-    def _before(self, night, version):
-        """Hashes of the packets of a night that the table had below a version; sorted."""
-        if night not in self._nights:
-            things = [c for c in COLUMNS[self.job] if c.endswith(" AS thing")]
-            old = (self.spark.read.format("delta").option("versionAsOf", int(version) - 1)
-                   .load(self.table).where(f"night = {int(night)}").selectExpr(*things)
-                   .where("thing IS NOT NULL").distinct().collect())
-            self._nights[night] = np.sort(np.array([row.thing for row in old], "int64"))
-        return self._nights[night]
+    def _remember(self, nights, version):
+        """Hashes of the packets of nights that the table had below a version; one query for all."""
+        new = [int(night) for night in nights if night not in self._nights]
+        if not new:
+            return
+        thing, = (column for column in COLUMNS[self.job] if column.endswith(" AS thing"))
+        old = (self.spark.read.format("delta").option("versionAsOf", int(version) - 1)
+               .load(self.table).where(F.col("night").isin(new)).selectExpr("night", thing)
+               .where("thing IS NOT NULL").distinct().toArrow().to_pandas())
+        held = dict(tuple(old.groupby("night")["thing"]))
+        for night in new:
+            self._nights[night] = np.sort(held.get(night, pd.Series(dtype="int64")).to_numpy())
 
     def _lines(self, version, commit, note, rows):
         """The ledger's lines of one commit: one for each topic and partition."""
