@@ -109,7 +109,7 @@ class Upkeep:
 
     def _existing(self, names):
         return [(name, how) for name, how in names.items()
-                if tables.exists(self._spark, self._settings.path(name))]
+                if commits.exists(self._spark, self._settings.path(name))]
 
     def _policy(self):
         return retention.load(self._settings.conf / "retention.yaml")

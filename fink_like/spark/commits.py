@@ -2,7 +2,6 @@
 
 import json
 
-from delta.tables import DeltaTable
 from py4j.protocol import Py4JJavaError
 
 from fink_like.spark.control import ControlFolder
@@ -10,7 +9,7 @@ from fink_like.spark.control import ControlFolder
 
 def last_batch(spark, path, app_id):
     """Last batch that a checkpoint's identity committed to a table, -1 if none."""
-    if not DeltaTable.isDeltaTable(spark, path):
+    if not exists(spark, path):
         return -1
     return last_in(snapshot(spark, path), path, app_id)
 
@@ -46,8 +45,7 @@ def snapshot(spark, path):
 def last_notes(spark, path, job, count):
     """The notes of the newest batches of a job, newest first, at most ``count``."""
     found = []
-    newest = version_of(spark, path) if DeltaTable.isDeltaTable(spark, path) else -1
-    for version in range(newest, -1, -1):
+    for version in range(version_of(spark, path), -1, -1):
         note = note_of(actions(spark, path, version))
         if note and "batch" in note and note["job"] == job:
             found.append(note)
@@ -99,8 +97,16 @@ def largest(files, column):
 
 
 def version_of(spark, path):
-    """Newest version of a table."""
+    """Newest version of a table, -1 if there is none."""
     return snapshot(spark, path).version()
+
+
+def exists(spark, path):
+    """Whether there is a table.
+
+    Delta's own test is content with a folder ``_delta_log``, which a kill may leave empty.
+    """
+    return version_of(spark, path) >= 0
 
 
 def actions(spark, path, version):

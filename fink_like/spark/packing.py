@@ -81,7 +81,7 @@ def optimize(spark, path, night, columns=()):
 
 def merge(spark, path):
     """Let Delta make few files of a small table, if there is one."""
-    if DeltaTable.isDeltaTable(spark, path):
+    if commits.exists(spark, path):
         DeltaTable.forPath(spark, path).optimize().executeCompaction()
 
 

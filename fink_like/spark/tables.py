@@ -10,6 +10,8 @@ from delta.tables import DeltaTable
 from pyspark.sql.types import StructType
 
 from fink_like.bookkeeping import DELIVERIES, DUPLICATES, LEDGER
+from fink_like.spark import commits
+from fink_like.spark.control import ControlFolder
 from fink_like.vocabulary import BRONZE, NEUTRAL
 
 PROPERTIES = {
@@ -70,13 +72,22 @@ def create_ledger(spark, settings, job):
 
 
 def _create(spark, path, fields, partitions):
-    if not exists(spark, path):
+    if not commits.exists(spark, path):
+        _sweep(spark, path)
         builder = DeltaTable.createIfNotExists(spark).location(path)
         builder = builder.addColumns(schema(fields)).partitionedBy(*partitions)
         for name, value in PROPERTIES.items():
             builder = builder.property(name, value)
         builder.execute()
     return path
+
+
+def _sweep(spark, path):
+    """Remove what a kill has left of a table that was being made; Delta would think it is there."""
+    log = ControlFolder(spark, f"{path}/_delta_log")
+    for name in (*log.half_written(), "_staged_commits"):
+        log.delete(name)
+    ControlFolder(spark, path).delete("_delta_log")  # an empty folder, or an error that says so
 
 
 def _widen(spark, path, fields):
@@ -93,11 +104,6 @@ def _leaves(struct, prefix=""):
             yield from _leaves(column.dataType, f"{prefix}{column.name}.")
         else:
             yield prefix + column.name
-
-
-def exists(spark, path):
-    """Whether there is a Delta table."""
-    return DeltaTable.isDeltaTable(spark, path)
 
 
 def read(spark, path):

@@ -13,7 +13,7 @@ from fink_like.ask import ask, is_running
 from fink_like.errors import BrokerError, NotNow, RefusedStart
 from fink_like.jobs.errands import Errands
 from fink_like.reports import SmallFiles
-from fink_like.spark import tables
+from fink_like.spark import commits
 from fink_like.spark.checkpoint import Checkpoint
 from fink_like.spark.control import ControlFolder
 from fink_like.spark.lease import release
@@ -87,7 +87,7 @@ def test_a_job_that_does_not_run_is_replaced_for_the_moment(spark, settings):
     answer = ask(settings, "ingest", {"do": "redrive", "condition": "true"}, session)
     assert answer == {"tried": 0, "read": 0} and seen == [False]
     assert not is_running(SmallFiles(settings.data, "jobs", "ingest"))
-    assert tables.exists(spark, settings.path("ledger", "ingest"))
+    assert commits.exists(spark, settings.path("ledger", "ingest"))
 
 
 def test_a_lease_taken_in_the_meantime_is_respected(spark, settings):
