@@ -82,27 +82,29 @@ class Housekeeper:
 
     settings: object
     ending: threading.Event = field(default_factory=threading.Event)
-    compacted: int = 0
+    compacted: dict = field(default_factory=lambda: dict.fromkeys(JOBS, 0))
 
     def start(self):
-        """Start asking."""
-        self.thread = threading.Thread(target=self._work, daemon=True)
-        self.thread.start()
+        """Start asking, each job by a thread: one that was killed does not hold up the others."""
+        self.threads = [threading.Thread(target=self._ask, args=(job,), daemon=True)
+                        for job in JOBS]
+        for thread in self.threads:
+            thread.start()
 
     def end(self):
         """Stop."""
         self.ending.set()
-        self.thread.join()
+        for thread in self.threads:
+            thread.join()
 
-    def _work(self):
+    def _ask(self, job):
         while not self.ending.wait(1.0):
             for night in nights.closed(self.settings):
-                for job in JOBS:
-                    with contextlib.suppress(BrokerError):  # it was killed, and is asked again
-                        ask(self.settings, job, {"do": "compact", "night": night}, _nobody, 15.0)
-                        self.compacted += 1
-                    if self.ending.is_set():
-                        return
+                with contextlib.suppress(BrokerError):  # it was killed, and is asked again
+                    ask(self.settings, job, {"do": "compact", "night": night}, _nobody, 15.0)
+                    self.compacted[job] += 1
+                if self.ending.is_set():
+                    return
 
 
 @contextlib.contextmanager
