@@ -56,7 +56,7 @@ class JobSettings:
     """How the three jobs cut the stream into batches."""
 
     trigger: str = setting("1 second", every=RESTART)  # shortest time between two batches
-    ingest_messages: int = setting(  # most messages in one ingest batch; each costs 0.7 s beside
+    ingest_messages: int = setting(  # most messages in one ingest batch; a batch costs 1 s beside
         20_000, "a batch that was planned before is finished as planned", ingest=RESTART)
     ingest_bytes: str = setting(  # and most bytes, by the size of the packets of late
         "1g", "a batch that was planned before is finished as planned", ingest=RESTART)

@@ -34,6 +34,7 @@ class Errands:
         self._requests = ControlFolder(spark, f"{folder}/requests")
         self._answers = ControlFolder(spark, f"{folder}/answers")
         self._folder = ControlFolder(spark, folder)
+        self._folder.delete(DOING)  # of a process that was killed over it
 
     def run(self):
         """Do what there is to do; what fails is said and tried again, and stops no job."""
@@ -58,9 +59,11 @@ class Errands:
         if request is None:
             return
         self._folder.write(DOING, {**request, "since": time.time()})
-        self._answers.write(name, {**self.do(request), "at": time.time()})
+        try:
+            self._answers.write(name, {**self.do(request), "at": time.time()})
+        finally:
+            self._folder.delete(DOING)
         self._requests.delete(name)
-        self._folder.delete(DOING)
         for old in self._answers.names()[:-KEPT_ANSWERS]:  # names begin with their time
             self._answers.delete(old)
 

@@ -13,7 +13,7 @@ from fink_like import effects
 from fink_like.errors import RefusedStart
 from fink_like.spark.commits import last_batch, last_notes
 from fink_like.spark.control import ControlFolder
-from fink_like.spark.failure import told
+from fink_like.spark.failure import in_one_line
 from fink_like.spark.lease import Lease
 from fink_like.spark.offsets import OffsetLog
 
@@ -163,7 +163,7 @@ class Checkpoint:
         """
         # Each job has a pool of its own, so that none starves a sibling in a shared session.
         self.spark.sparkContext.setLocalProperty("spark.scheduler.pool", self.job)
-        query = (frame.writeStream.queryName(self.job).foreachBatch(told(one_batch))
+        query = (frame.writeStream.queryName(self.job).foreachBatch(in_one_line(one_batch))
                  .option("checkpointLocation", self.location))
         self._finish_planned(query)
         when = {"processingTime": trigger} if trigger else {"availableNow": True}

@@ -1,5 +1,6 @@
 """What the commits of a Delta table tell: which batches it has, their files, their notes."""
 
+import contextlib
 import json
 
 from py4j.protocol import Py4JJavaError
@@ -20,15 +21,21 @@ def last_in(found, path, app_id):
     From the checksum that Delta writes beside each commit, if it tells; to read all of the log
     costs 0.5 s CPU a batch.
     """
-    try:
+    with _readable(path):
         told = found.setTransactionsIfKnown()
         if told.isDefined():
             marks = [told.get().apply(n) for n in range(told.get().size())]
             return max((mark.version() for mark in marks if mark.appId() == app_id), default=-1)
         number = found.transactions().get(app_id)
+    return int(number.get()) if number.isDefined() else -1
+
+
+@contextlib.contextmanager
+def _readable(path):
+    try:
+        yield
     except Py4JJavaError as error:
         raise OSError(f"cannot read the Delta log of {path}: {error.java_exception}") from error
-    return int(number.get()) if number.isDefined() else -1
 
 
 def delta_log(spark, path):
@@ -39,7 +46,8 @@ def delta_log(spark, path):
 def snapshot(spark, path):
     """Delta's own object for the newest version of a table."""
     none = spark._jvm.scala.Option.empty()
-    return delta_log(spark, path).update(False, none, none)
+    with _readable(path):
+        return delta_log(spark, path).update(False, none, none)
 
 
 def last_notes(spark, path, job, count):

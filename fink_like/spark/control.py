@@ -42,7 +42,8 @@ class ControlFolder:
         if not self._fs.exists(self._root):
             return []
         found = (status.getPath().getName() for status in self._fs.listStatus(self._root))
-        return [name for name in found if name.startswith(".") and name.endswith(".tmp")]
+        return [name for name in found
+                if name.startswith(".") and name.removesuffix(".crc").endswith(".tmp")]
 
     def exists(self, name):
         """Whether a file is there."""

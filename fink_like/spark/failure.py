@@ -10,10 +10,11 @@ from fink_like.errors import BatchFailed, BrokerError
 
 LONGEST = 500  # characters of a line
 CALLED = "An error occurred while calling"  # Java; what Spark looks for to tell an interrupt
+INTERRUPTS = ("InterruptedException", "InterruptedIOException", "ClosedByInterruptException")
 JAVA = f"{Py4JJavaError.__module__}.{Py4JJavaError.__name__}: {CALLED} Java: "
 
 
-def told(one_batch):
+def in_one_line(one_batch):
     """A batch's function whose failure reaches Spark as one line.
 
     Spark looks through the text of a failed batch, traceback and plan, by a regular expression
@@ -34,11 +35,11 @@ def told(one_batch):
             one_batch(rows, batch_id)
         except Exception as error:
             line = reason(error)
-            if "InterruptedException" in str(error):
-                line = f"{JAVA}java.lang.InterruptedException"  # Spark's mark of a query stopped
-            elif not isinstance(error, BrokerError):
+            if not isinstance(error, BrokerError):
                 traceback.print_exc()
                 sys.stderr.flush()
+            if any(name in str(error) for name in INTERRUPTS):  # perhaps the query was stopped
+                line = f"{JAVA}java.lang.InterruptedException: {line}"
             raise BatchFailed(line) from None
 
     return work
@@ -61,12 +62,13 @@ def reason(error):
         return _first(text)[:LONGEST]
     if not isinstance(error, (PySparkException, Py4JJavaError)):
         return f"{type(error).__name__}: {_first(text)}"[:LONGEST]
-    _, ours, told_before = text.rpartition(f"{BatchFailed.__module__}.{BatchFailed.__name__}: ")
+    _, ours, after = text.rpartition(f"{BatchFailed.__module__}.{BatchFailed.__name__}: ")
     if ours:
-        return _first(told_before)[:LONGEST]
+        return _first(after)[:LONGEST]
     lines = [line.strip() for line in text.splitlines()]
     python = [line for line in lines if line.partition(":")[0].endswith("Error")]
-    causes = [line for line in lines if line.startswith("Caused by:")]
+    causes = ([line[2:] for line in lines if line.startswith(": ")]  # Java's own, behind py4j's
+              + [line for line in lines if line.startswith("Caused by:")])
     # "[STREAM_FAILED] Query [...] terminated with exception: ..."; its plan stands behind it
     first = _first(text).rpartition("terminated with exception: ")[2]
     return (python or causes or [first])[-1][:LONGEST]

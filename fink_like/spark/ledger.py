@@ -16,7 +16,7 @@ from fink_like.spark import commits, tables
 
 APP = "ledger"
 MOST_ROWS = 200_000  # of the table, looked at at once
-MOST_NIGHTS = 4  # whose packets are remembered, 8 bytes each, to tell duplicates
+MOST_NIGHTS = 4  # kept between parts: their packets, 8 bytes each, to tell duplicates
 
 # What is read of a job's table, under names that all share. Only small columns: no packet is read.
 COLUMNS = {
@@ -58,7 +58,12 @@ class Ledger:
         """Write what the commits since the last time did; a part at a time."""
         newest = commits.version_of(self.spark, self.table)
         while self.done < newest:
-            self._write(self._next_part(newest))
+            before = self.done
+            try:
+                self._write(self._next_part(newest))
+            except Exception:  # whatever it was, the same part is tried again
+                self.done, self._nights = before, {}
+                raise
 
     def _next_part(self, newest):
         """Commits of batches that are not in the ledger yet, of at most `MOST_ROWS` rows."""

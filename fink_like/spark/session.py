@@ -79,7 +79,7 @@ OPTIONS = {
     "spark.ui.retainedJobs": "100",
     "spark.ui.retainedStages": "100",
     "spark.ui.retainedTasks": "1000",
-    # The JVM returns what it does not use; a laptop shares its memory.
+    # The parallel collectors' threads would take the cores from the tasks.
     "spark.driver.extraJavaOptions": f"-XX:+UseSerialGC -XX:MaxMetaspaceSize=512m {INLINE} "
                                      f"-Dlog4j2.configurationFile={LOG.as_uri()}",
     "spark.executor.extraJavaOptions": " ".join((INLINE, *(f"-D{name}={limit}" for name, limit
@@ -92,7 +92,6 @@ OPTIONS = {
 LOCAL_FILES = {
     "spark.hadoop.fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",
     "spark.hadoop.fs.AbstractFileSystem.file.impl": "org.apache.hadoop.fs.local.RawLocalFs",
-    "spark.delta.logStore.file.impl": "io.delta.storage.LocalLogStore",
     "spark.sql.streaming.checkpointFileManagerClass": "org.apache.spark.sql.execution.streaming."
                                                       "checkpointing."
                                                       "FileSystemBasedCheckpointFileManager",
@@ -127,11 +126,15 @@ def build(settings, name, jars=()):
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")  # a laptop's name may resolve to nowhere
     builder = SparkSession.builder.appName(name)
+    options = dict(OPTIONS)
+    if "://" not in settings.data or settings.data.startswith("file:"):
+        options |= LOCAL_FILES
     submitted = "PYSPARK_GATEWAY_PORT" in os.environ  # started by spark-submit
     if not submitted:
         builder = builder.master(settings.spark.master)
-        options = {**OPTIONS, "spark.driver.memory": settings.spark.driver_memory}
-        options["spark.driver.extraJavaOptions"] += _young(settings.spark.driver_memory)
+        memory = settings.spark.options.get("spark.driver.memory", settings.spark.driver_memory)
+        options["spark.driver.memory"] = memory
+        options["spark.driver.extraJavaOptions"] += _young(memory)
         if settings.spark.quick_start:
             options["spark.driver.extraJavaOptions"] += f" {QUICK_START}"
         if jars:
@@ -140,9 +143,7 @@ def build(settings, name, jars=()):
     else:
         from pyspark import SparkConf
         given = dict(SparkConf().getAll())
-        options = {k: v for k, v in OPTIONS.items() if k not in given}
-    if "://" not in settings.data or settings.data.startswith("file:"):
-        options = {**LOCAL_FILES, **options}
+        options = {k: v for k, v in options.items() if k not in given}
     for key, value in {**options, **settings.spark.options}.items():
         builder = builder.config(key, value)
     spark = builder.getOrCreate()

@@ -7,6 +7,8 @@ off, so that deltalake, polars and DuckDB read the tables too.
 import json
 
 from delta.tables import DeltaTable
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
 from pyspark.sql.types import StructType
 
 from fink_like.bookkeeping import DELIVERIES, DUPLICATES, LEDGER
@@ -73,12 +75,12 @@ def create_ledger(spark, settings, job):
 
 def _create(spark, path, fields, partitions):
     if not commits.exists(spark, path):
-        _sweep(spark, path)
-        builder = DeltaTable.createIfNotExists(spark).location(path)
-        builder = builder.addColumns(schema(fields)).partitionedBy(*partitions)
-        for name, value in PROPERTIES.items():
-            builder = builder.property(name, value)
-        builder.execute()
+        try:
+            _sweep(spark, path)
+            _make(spark, path, fields, partitions)
+        except (Py4JJavaError, PySparkException):
+            if not commits.exists(spark, path):  # else another job has made it at the same moment
+                raise
     return path
 
 
@@ -88,6 +90,14 @@ def _sweep(spark, path):
     for name in (*log.half_written(), "_staged_commits"):
         log.delete(name)
     ControlFolder(spark, path).delete("_delta_log")  # an empty folder, or an error that says so
+
+
+def _make(spark, path, fields, partitions):
+    builder = DeltaTable.createIfNotExists(spark).location(path)
+    builder = builder.addColumns(schema(fields)).partitionedBy(*partitions)
+    for name, value in PROPERTIES.items():
+        builder = builder.property(name, value)
+    builder.execute()
 
 
 def _widen(spark, path, fields):

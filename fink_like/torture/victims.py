@@ -56,7 +56,8 @@ class Victim:
                  "committing": lambda: _names(table / "_delta_log"),
                  "committed": lambda: _commits(table),
                  COMPACTING: lambda: _names(offsets.parents[1]) & {DOING}}
-        before, end = looks[stage](), time.monotonic() + LONGEST_WAIT_S
+        before = set() if stage == COMPACTING else looks[stage]()
+        end = time.monotonic() + LONGEST_WAIT_S
         while time.monotonic() < end:
             if looks[stage]() - before:
                 return True

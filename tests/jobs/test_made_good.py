@@ -13,7 +13,7 @@ from fink_like.errors import NotNow, RefusedStart
 from fink_like.jobs import distribute, ingest, science
 from fink_like.packets import schemas, wire
 from fink_like.packets.schemas import PacketSchema
-from fink_like.spark import lease
+from fink_like.spark import lease, tables
 from fink_like.spark.checkpoint import Checkpoint
 from fink_like.spark.control import ControlFolder
 
@@ -56,6 +56,27 @@ def test_the_ledger_tells_what_came_and_what_became_of_it(street):
     assert sum(line.ok for line in sent) == len(street.received())
     versions = [line.table_version for line in (first, second)]
     assert max(line.read_version for line in scored) > max(versions)
+
+
+def test_a_line_that_could_not_be_written_is_written_later(street, monkeypatch, capsys):
+    """A full disk, say, in the moment of the ledger; its packets are no duplicates then."""
+    fill(street, 3, seed=4)
+    query = ingest.run(street.settings, street.spark, until_caught_up=True)
+    query.awaitTermination()
+    errands = ingest.errands(street.settings, street.spark)
+    append, left = tables.append, ["No space left on device"]
+
+    def full(*given):
+        if left:
+            raise OSError(left.pop())
+        append(*given)
+
+    monkeypatch.setattr(tables, "append", full)
+    errands.run()
+    assert ledger(street, "ingest") == [] and "No space left" in capsys.readouterr().err
+    errands.run()
+    lines = ledger(street, "ingest")
+    assert sum(line.rows for line in lines) == 6 and {line.duplicates for line in lines} == {0}
 
 
 @pytest.mark.slow

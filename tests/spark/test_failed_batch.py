@@ -8,7 +8,7 @@ import pytest
 from fink_like import config
 from fink_like.errors import BatchFailed, NotNow
 from fink_like.spark.checkpoint import Checkpoint
-from fink_like.spark.failure import LONGEST, reason, told
+from fink_like.spark.failure import LONGEST, in_one_line, reason
 
 LONG = "x" * 100
 
@@ -49,6 +49,14 @@ def test_a_mistake_in_python(query):
     assert "ValueError: no such column" in reason(ended(query(work)))
 
 
+def test_java_without_a_cause_behind_it(query, spark):
+    def work(rows):
+        spark._jvm.java.nio.file.Files.readString(
+            spark._jvm.java.io.File("/nowhere/at all").toPath())
+
+    assert "NoSuchFileException: /nowhere/at all" in reason(ended(query(work)))
+
+
 def test_one_that_must_wait_says_so_and_no_more(query, capfd):
     def work(rows):
         raise NotNow("ingest waits: the disk is full")
@@ -71,7 +79,7 @@ def test_stopped_in_mid_batch_is_no_failure(query):
             slow.write.format("noop").mode("append").save()
 
         try:
-            told(write)(rows, 0)
+            in_one_line(write)(rows, 0)
         except BatchFailed as failed:
             seen.append(str(failed))
             raise
