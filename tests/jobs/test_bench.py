@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.spark, pytest.mark.kafka]
 
 
 @pytest.mark.parametrize(("kind", "told"), [
-    (["ingest", "--streams", "ztf", "lsst_deep", "--repeats", "1"], "efficiency"),
+    (["ingest", "--streams", "ztf", "--repeats", "1"], "efficiency"),
     (["burst"], "0 lost, 0 twice")])
 def test_it_measures(kind, told, project):
     done = subprocess.run([sys.executable, "-m", "fink_like.bench", *kind, "--alerts", "60"],
