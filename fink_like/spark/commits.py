@@ -10,9 +10,8 @@ from fink_like.spark.control import ControlFolder
 
 def last_batch(spark, path, app_id):
     """Last batch that a checkpoint's identity committed to a table, -1 if none."""
-    if not exists(spark, path):
-        return -1
-    return last_in(snapshot(spark, path), path, app_id)
+    found = snapshot(spark, path)
+    return last_in(found, path, app_id) if found.version() >= 0 else -1
 
 
 def last_in(found, path, app_id):

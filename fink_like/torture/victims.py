@@ -83,7 +83,7 @@ class Housekeeper:
 
     settings: object
     ending: threading.Event = field(default_factory=threading.Event)
-    compacted: dict = field(default_factory=lambda: dict.fromkeys(JOBS, 0))
+    compacted: list = field(default_factory=list)  # the jobs that have answered
 
     def start(self):
         """Start asking, each job by a thread: one that was killed does not hold up the others."""
@@ -103,7 +103,7 @@ class Housekeeper:
             for night in nights.closed(self.settings):
                 with contextlib.suppress(BrokerError):  # it was killed, and is asked again
                     ask(self.settings, job, {"do": "compact", "night": night}, _nobody, 15.0)
-                    self.compacted[job] += 1
+                    self.compacted.append(job)
                 if self.ending.is_set():
                     return
 
