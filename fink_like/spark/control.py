@@ -2,13 +2,19 @@
 
 They hold what must be decided once and survive a crash: the inputs of each batch, the schemas
 met so far, the marker that stops a job. Files are written under another name and renamed, so a
-reader sees all of one or nothing.
+reader sees all of one or nothing. On a local disk the new text takes the old one's place at once;
+HDFS and object stores have a moment with neither.
 """
 
 import json
 import uuid
 
+from py4j.java_gateway import is_instance_of
+from py4j.protocol import Py4JJavaError
+
 ATTEMPTS = 5
+ABSENT = "java.io.FileNotFoundException"
+LOCAL = "org.apache.hadoop.fs.LocalFileSystem"
 
 
 class ControlFolder:
@@ -25,6 +31,8 @@ class ControlFolder:
         self.spark, self._jvm = spark, spark._jvm
         self._root = self._jvm.org.apache.hadoop.fs.Path(path)
         self._fs = self._root.getFileSystem(spark._jsc.hadoopConfiguration())
+        if is_instance_of(spark._sc._gateway, self._fs, LOCAL):
+            self._fs = self._fs.getRaw()  # a checksum in a file of its own can't follow at once
         self.path = path
 
     def _path(self, name):
@@ -51,7 +59,12 @@ class ControlFolder:
 
     def read(self, name):
         """Content of a file, None if it is not there."""
-        return json.loads(self._text(name)) if self.exists(name) else None
+        try:
+            return json.loads(self._text(name))
+        except Py4JJavaError as error:  # not asked before: it may go in between
+            if is_instance_of(self.spark._sc._gateway, error.java_exception, ABSENT):
+                return None
+            raise
 
     def read_lines(self, name):
         """Lines of a text file; OSError from the JVM if it is not there."""
@@ -72,9 +85,9 @@ class ControlFolder:
         """Write a text file; what was there is replaced."""
         part = self._part(name, text)
         for _ in range(ATTEMPTS):  # another process may write the same file at the same moment
-            self._fs.delete(self._path(name), False)
             if self._fs.rename(part, self._path(name)):
                 return
+            self._fs.delete(self._path(name), False)  # where a file can't take another's place
         raise OSError(f"could not write {self.path}/{name}")
 
     def freeze(self, name, content):

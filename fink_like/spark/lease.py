@@ -36,6 +36,7 @@ class Lease:
     def __init__(self, files, job):
         self._files, self.job = files, job
         self._end = threading.Event()
+        self._renewal = threading.Thread(target=self._renew, name=f"lease {job}", daemon=True)
 
     def take(self):
         """Take the lease, and renew it from now on.
@@ -50,7 +51,12 @@ class Lease:
         self.check()  # two that came at once: the one who wrote last has it
         if self._files.path not in KEPT:
             KEPT[self._files.path] = self
-            threading.Thread(target=self._renew, name=f"lease {self.job}", daemon=True).start()
+            self._renewal.start()
+
+    def end(self):
+        """Renew it no more; a renewal that has begun is waited for."""
+        self._end.set()
+        self._renewal.join(VALID_S)
 
     def check(self):
         """Refuse to go on if another living process has the lease."""
@@ -85,7 +91,7 @@ def release(files):
     """Give a lease of this process back."""
     lease = KEPT.pop(files.path, None)
     if lease is not None:
-        lease._end.set()
+        lease.end()
     held = files.read(FILE)
     if held and held["owner"] == OWNER:
         files.delete(FILE)

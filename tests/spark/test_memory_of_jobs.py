@@ -1,6 +1,8 @@
 """What a job keeps between its starts: control files, its checkpoint, the schemas it has met."""
 
 import shutil
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,7 @@ from fink_like import config
 from fink_like.errors import ConfigError, RefusedStart
 from fink_like.packets import survey, wire
 from fink_like.packets.schemas import PacketSchema
-from fink_like.spark import tables
+from fink_like.spark import lease, tables
 from fink_like.spark.checkpoint import Checkpoint
 from fink_like.spark.control import ControlFolder
 from fink_like.spark.schema_store import SchemaStore
@@ -50,6 +52,30 @@ def test_a_half_written_file_is_no_file(spark, settings):
     folder.write("a.json", 1)
     Path(folder.path, ".b.json.0123").write_text('{"x"')
     assert folder.names() == ["a.json"] and folder.read("b.json") is None
+
+
+def test_a_file_is_there_while_it_is_replaced(spark, settings):
+    """A reader beside a writer finds the old text or the new one, never none."""
+    ours, theirs = (ControlFolder(spark, settings.path("control")) for _ in range(2))
+    ours.write("a.json", -1)
+    with ThreadPoolExecutor(1) as writer:
+        written = writer.submit(lambda: [theirs.write("a.json", n) for n in range(300)])
+        seen = []
+        while not written.done():
+            seen.append(ours.read("a.json"))
+    assert written.result() and None not in seen and len(set(seen)) > 10
+    assert [path.name for path in Path(ours.path).iterdir()] == ["a.json"]
+
+
+def test_a_lease_is_given_back_for_good_while_it_is_renewed(spark, settings, monkeypatch):
+    """A renewal that has begun ends before the lease is deleted, not behind it."""
+    monkeypatch.setattr(lease, "RENEW_S", 0.0)
+    for _ in range(20):
+        checkpoint = Checkpoint(spark, settings, "mirror")
+        checkpoint.lease.take()
+        lease.release(checkpoint.files)
+        assert not checkpoint.files.exists(lease.FILE)
+    assert "lease mirror" not in {thread.name for thread in threading.enumerate()}
 
 
 def test_inputs_of_old_batches_are_forgotten(spark, settings):
