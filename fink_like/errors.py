@@ -12,7 +12,8 @@
      ├─ RefusedStart             a job would lose or repeat data if it started; names the runbook
      └─ NotNow                   a job must wait: full disk, a flood of bad packets; tried again
 
-`BatchFailed` is none of them: a batch ended by whatever error, and its job is started again.
+`BatchFailed` is none of them: a batch ended by whatever error, and its job is started again. Nor is
+`TimedOut`, which is thrown into a science module that takes too long.
 """
 
 
@@ -93,3 +94,7 @@ class NotNow(BrokerError):
 
 class BatchFailed(Exception):
     """A batch ended by an error; the message is a line that names the cause."""
+
+
+class TimedOut(BaseException):
+    """A science module takes too long. Not an Exception: it would be caught in the module."""

@@ -68,7 +68,7 @@ def score(folder, columns):
     """
     spec = read_module(Path(folder) / "module.py")
     columns = {name: column for name, column in columns.items() if name in external_inputs([spec])}
-    scores, failures = run([spec], columns)
-    if failures:
-        raise ModuleError(f"{failures[0].module}: {failures[0].message}")
+    scores, (outcome,) = run([spec], columns)
+    if outcome.message:
+        raise ModuleError(f"{outcome.module}: {outcome.message}")
     return pd.DataFrame(scores.field(0).to_pylist())

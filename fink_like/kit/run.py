@@ -2,9 +2,10 @@
 
 Called by the one Spark UDF that holds all modules, and by tests and notebooks without Spark. No
 row is ever lost and no module can hurt another: what goes wrong is a status beside the outputs,
-and a `ModuleFailure` for the log.
+and told in the module's `Outcome`.
 """
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,30 +13,40 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from fink_like.errors import ModuleError
+from fink_like.errors import ModuleError, TimedOut
 from fink_like.kit.columns import ARROW_TYPES, Batch, to_arrow
 from fink_like.vocabulary import Status
 
+FAULTS = (Status.FAILED, Status.TIMED_OUT, Status.OFF)
+NOTHING_OFF = {}
+
 
 @dataclass(frozen=True)
-class ModuleFailure:
-    """What went wrong in one module on one batch.
+class Outcome:
+    """How one module fared on one batch.
 
     Parameters
     ----------
     module : str
-    message : str
-        The first error: its class, text, file and line.
     rows : int
-        How many rows got Status.FAILED.
+        Alerts that it was to be computed for: those it applies to.
+    failed, timed_out : int
+        Of these, how many got Status.FAILED and Status.TIMED_OUT.
+    nulls : float
+        Share of null among the outputs of the others, 0 to 1; 0 if there are none.
+    message : str
+        The first error: its class, text, file and line. Empty: all went well.
     """
 
     module: str
-    message: str
     rows: int
+    failed: int = 0
+    timed_out: int = 0
+    nulls: float = 0.0
+    message: str = ""
 
 
-def run(specs, columns):
+def run(specs, columns, watch=None, off=NOTHING_OFF):
     """Outputs of all modules.
 
     Parameters
@@ -45,40 +56,112 @@ def run(specs, columns):
     columns : dict of str to pyarrow.Array
         `registry.external_inputs`, by dotted name, all of one length; a survey-only column may be
         absent.
+    watch : callable, optional
+        ``watch(spec, rows)`` gives a context manager around each module; it may raise `TimedOut`
+        inside it.
+    off : dict of str to Status, optional
+        Modules that are not run, and the status of their rows.
 
     Returns
     -------
     pyarrow.StructArray
         One child a module, a struct of its outputs, status and version.
-    list of ModuleFailure
-        Empty when all went well; one entry a failing module.
+    list of Outcome
+        One for each module that was run.
     """
-    batch, statuses, results, failures = Batch(columns), {}, [], []
+    batch, statuses, results, outcomes = Batch(columns), {}, [], []
     for spec in specs:
-        outputs, status, failure = _run_module(spec, batch, statuses)
-        failures.extend(failure)
-        statuses[spec.name] = status
-        results.append(_struct(spec, outputs, status))
+        attempt = _Attempt(spec, batch)
+        if spec.name in off:
+            attempt.status[:] = off[spec.name]
+        else:
+            attempt.make(statuses, watch or _unwatched)
+            outcomes.append(attempt.outcome())
+        statuses[spec.name] = attempt.status
+        results.append(attempt.struct())
         batch.columns.update({f"{spec.name}.{field.name}": results[-1].field(field.name)
                               for field in spec.struct.fields})
-    return pa.StructArray.from_arrays(results, names=[spec.name for spec in specs]), failures
+    return pa.StructArray.from_arrays(results, names=[spec.name for spec in specs]), outcomes
 
 
-def _run_module(spec, batch, statuses):
-    """Its full-length output columns, its status of each row, and its failure, if any."""
-    errors = []
-    try:
-        status = _status(spec, batch, statuses)
-    except Exception as error:  # noqa: BLE001  a condition may be a contributor's code
-        _note(errors, error)
-        status = np.full(len(batch), Status.FAILED, dtype=np.int8)
-    pieces = _guarded(spec, batch, np.flatnonzero(status == Status.OK), errors)
-    done = np.concatenate([rows for rows, _ in pieces], dtype=np.int64)
-    status[np.setdiff1d(np.flatnonzero(status == Status.OK), done)] = Status.FAILED
-    full = {field.name: _scatter([outputs[field.name] for _, outputs in pieces], done, batch)
-            for field in spec.outputs}
-    n_failed = int((status == Status.FAILED).sum())
-    return full, status, [ModuleFailure(spec.name, text, n_failed) for text in errors]
+def _unwatched(spec, rows):
+    return nullcontext()
+
+
+class _Attempt:
+    """One module on one batch: what it gave so far, the status of each row, the first error."""
+
+    def __init__(self, spec, batch):
+        self.spec, self.batch = spec, batch
+        self.status = np.zeros(len(batch), dtype=np.int8)
+        self.rows = np.arange(0)
+        self.message = ""
+        self.pieces = [(self.rows, {f.name: pa.array([], ARROW_TYPES[f.type])
+                                    for f in spec.outputs})]
+
+    def make(self, statuses, watch):
+        """Compute the rows that it applies to; those without an answer in the end have a fault."""
+        unanswered = Status.FAILED
+        try:
+            with watch(self.spec, len(self.batch)):
+                self.status = _status(self.spec, self.batch, statuses)
+                self.rows = np.flatnonzero(self.status == Status.OK)
+                self._compute(self.rows)
+        except TimedOut as error:
+            self._note(error)
+            unanswered = Status.TIMED_OUT
+        except Exception as error:  # noqa: BLE001  a condition may be a contributor's code
+            self._note(error)
+            self.rows = np.flatnonzero(self.status == Status.OK)
+        self.status[np.setdiff1d(np.flatnonzero(self.status == Status.OK), self._done())] = (
+            unanswered)
+
+    def _compute(self, rows):
+        """Compute `rows`; if that raises, each half again, down to the rows that raise alone.
+
+        Same result as a retry row by row, but one bad row in 10,000 costs 28 calls, not 10,000.
+        """
+        if not len(rows):
+            return
+        try:
+            with np.errstate(all="ignore"):  # NaN is the kit's word for null
+                found = self.spec.compute(*self.batch.inputs(self.spec.inputs, rows))
+        except (Exception, SystemExit) as error:  # noqa: BLE001  any fault of a contributor's code
+            self._note(error)
+            if len(rows) > 1:
+                middle = len(rows) // 2
+                self._compute(rows[:middle])
+                self._compute(rows[middle:])
+            return
+        try:
+            self.pieces.append((rows, _checked(self.spec, found, len(rows))))
+        except ModuleError as error:
+            self._note(error)
+
+    def _done(self):
+        return np.concatenate([rows for rows, _ in self.pieces], dtype=np.int64)
+
+    def _note(self, error):
+        """Keep the first error, as text: its traceback would keep the batch in memory."""
+        if not self.message:
+            self.message = _told(error)
+
+    def struct(self):
+        """Outputs, status and version as one Arrow array."""
+        done = self._done()
+        outputs = [_scatter([piece[field.name] for _, piece in self.pieces], done, self.batch)
+                   for field in self.spec.outputs]
+        version = pa.repeat(pa.scalar(self.spec.version), len(self.status))
+        return pa.StructArray.from_arrays([*outputs, pa.array(self.status), version],
+                                          names=[field.name for field in self.spec.struct.fields])
+
+    def outcome(self):
+        """How it fared."""
+        done = max(len(self._done()), 1) * len(self.spec.outputs)
+        nulls = sum(values.null_count for _, piece in self.pieces for values in piece.values())
+        mine = self.status[self.rows]
+        return Outcome(self.spec.name, len(self.rows), int((mine == Status.FAILED).sum()),
+                       int((mine == Status.TIMED_OUT).sum()), nulls / done, self.message)
 
 
 def _status(spec, batch, statuses):
@@ -97,37 +180,9 @@ def _reasons(spec, batch, statuses):
     for name in spec.needs:
         source, _, output = name.partition(".")
         if output and source in statuses:
+            for fault in FAULTS:  # ours as well: to be scored again when the other one is
+                yield statuses[source] == fault, fault
             yield statuses[source] != Status.OK, Status.INPUT_MISSING
-
-
-def _guarded(spec, batch, rows, errors):
-    """Compute `rows`; if that raises, each half again, down to the rows that raise alone.
-
-    Same result as a retry row by row, but one bad row in 10,000 costs 28 calls, not 10,000.
-
-    Returns
-    -------
-    list of (rows, dict of output name to pyarrow.Array)
-        Without the failed rows. Never empty: the first entry holds no rows.
-    """
-    nothing = (rows[:0], {f.name: pa.array([], ARROW_TYPES[f.type]) for f in spec.outputs})
-    if not len(rows):
-        return [nothing]
-    try:
-        with np.errstate(all="ignore"):  # NaN is the kit's word for null
-            found = spec.compute(*batch.inputs(spec.inputs, rows))
-    except (Exception, SystemExit) as error:  # noqa: BLE001  any fault of a contributor's code
-        _note(errors, error)
-        if len(rows) == 1:
-            return [nothing]
-        middle = len(rows) // 2
-        return (_guarded(spec, batch, rows[:middle], errors)
-                + _guarded(spec, batch, rows[middle:], errors))
-    try:
-        return [nothing, (rows, _checked(spec, found, len(rows)))]
-    except ModuleError as error:
-        _note(errors, error)
-        return [nothing]
 
 
 def _checked(spec, found, n_rows):
@@ -153,19 +208,13 @@ def _scatter(arrays, rows, batch):
     return values.take(pa.array(places, mask=places < 0))
 
 
-def _struct(spec, outputs, status):
-    version = pa.repeat(pa.scalar(spec.version), len(status))
-    columns = [*outputs.values(), pa.array(status), version]
-    return pa.StructArray.from_arrays(columns, names=[field.name for field in spec.struct.fields])
-
-
-def _note(errors, error):
-    """Keep the first error, as text: its traceback would keep the batch in memory."""
-    if errors:
-        return
+def _told(error):
+    """An error in one line: its class, text, file and line."""
+    if isinstance(error, TimedOut):
+        return str(error)  # its place is the alarm clock's
     innermost = error.__traceback__
     while innermost.tb_next is not None:
         innermost = innermost.tb_next
     file = Path(innermost.tb_frame.f_code.co_filename)
-    errors.append(f"{type(error).__name__}: {error} "
-                  f"({file.parent.name}/{file.name}:{innermost.tb_lineno})")
+    return (f"{type(error).__name__}: {error} "
+            f"({file.parent.name}/{file.name}:{innermost.tb_lineno})")

@@ -98,8 +98,8 @@ def _score(made, fields):
     """Add the modules' structs to the rows of silver."""
     columns = {name: pa.array([_at(row, name) for row in made.silver], ARROW[one.type])
                for name, one in leaves(fields).items()}
-    scores, failures = run(made.specs, columns)
-    assert not failures
+    scores, outcomes = run(made.specs, columns)
+    assert not any(outcome.message for outcome in outcomes)
     for row, scored in zip(made.silver, scores.to_pylist(), strict=True):
         row.update(scored)
 

@@ -121,9 +121,9 @@ def test_a_worker_needs_no_folder_of_modules(tmp_path):
     worker = ("import pickle; from fink_like.kit.run import run\n"
               "from fink_like.kit.handmade import alerts, light_curve\n"
               "specs = pickle.load(open('specs', 'rb'))\n"
-              "found, failures = run(specs, alerts([light_curve([1, 2], [3, 4], 1)],"
+              "found, outcomes = run(specs, alerts([light_curve([1, 2], [3, 4], 1)],"
               " survey=['ztf']))\n"
-              "assert not failures, failures\n"
+              "assert not any(o.message for o in outcomes), outcomes\n"
               "print(found[0]['rates']['n_points'])")
     done = subprocess.run([sys.executable, "-c", worker], cwd=tmp_path, text=True,
                           capture_output=True, env={"PYTHONPATH": str(ROOT)})

@@ -1,14 +1,16 @@
 """Running modules: who is computed, what each kind of failure leaves behind."""
 
+from contextlib import contextmanager
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
 
-from fink_like.errors import ModuleError
+from fink_like.errors import ModuleError, TimedOut
 from fink_like.kit import ALWAYS, Field, Status, at_least, has, science_module
 from fink_like.kit.handmade import alerts, light_curve
-from fink_like.kit.run import run
+from fink_like.kit.run import Outcome, run
 
 DOUBLED = (Field("doubled", "float"),)
 
@@ -37,10 +39,18 @@ def count(mjd):
     return {"doubled": mjd.counts}
 
 
+def told(specs, columns, **options):
+    """Scores, and the outcomes of the modules in which something went wrong."""
+    scores, outcomes = run(specs, columns, **options)
+    assert [o.module for o in outcomes] == [s.name for s in specs if s.name not in
+                                            options.get("off", {})]
+    return scores, [outcome for outcome in outcomes if outcome.message]
+
+
 def one(spec, **columns):
     """(values of the first output, statuses, failures) of a single module."""
-    scores, failures = run([spec], {name: each if isinstance(each, pa.Array) else pa.array(each)
-                                    for name, each in columns.items()})
+    scores, failures = told([spec], {name: each if isinstance(each, pa.Array) else pa.array(each)
+                                     for name, each in columns.items()})
     child = scores.field(0)
     assert set(child.field("version").to_pylist()) <= {spec.version}
     return child.field(0).to_pylist(), child.field("status").to_pylist(), failures
@@ -66,7 +76,7 @@ def test_only_the_rows_that_raise_fail():
     values, status, failures = one(module(fragile), ra=[float(i) for i in range(40)])
     assert status == [Status.FAILED if i == 13 else Status.OK for i in range(40)]
     assert values == [None if i == 13 else 2.0 * i for i in range(40)]
-    assert failures[0].module == "fragile" and failures[0].rows == 1
+    assert failures[0].module == "fragile" and failures[0].failed == 1
     assert "ValueError: thirteen (kit/test_run.py:" in failures[0].message
 
 
@@ -76,7 +86,7 @@ def test_all_rows_may_raise_and_leaving_is_raising():
         raise SystemExit(3)
 
     values, status, failures = one(module(leaves), ra=[1.0, 2.0, 3.0])
-    assert values == [None] * 3 and status == [Status.FAILED] * 3 and failures[0].rows == 3
+    assert values == [None] * 3 and status == [Status.FAILED] * 3 and failures[0].failed == 3
 
 
 def test_one_bad_row_costs_few_calls():
@@ -102,7 +112,7 @@ def test_one_bad_row_costs_few_calls():
     (lambda ra: pd.DataFrame({"doubled": ra}).sort_values("doubled", ascending=False), "index"),
 ])
 def test_a_wrong_answer_fails_the_batch_of_that_module_only(answer, says):
-    scores, failures = run([module(answer), module(twice)], {"ra": pa.array([1.0, 2.0, 3.0])})
+    scores, failures = told([module(answer), module(twice)], {"ra": pa.array([1.0, 2.0, 3.0])})
     assert scores.field("unnamed").field("status").to_pylist() == [Status.FAILED] * 3
     assert scores.field("unnamed").field("doubled").null_count == 3
     assert scores.field("twice").field("doubled").to_pylist() == [2.0, 4.0, 6.0]
@@ -123,22 +133,72 @@ def test_a_dependent_sees_outputs_and_misses_those_of_failed_rows():
         return {"doubled": doubled + 1}
 
     specs = [module(fragile), module(next_one, ("fragile.doubled",))]
-    scores, failures = run(specs, {"ra": pa.array([1.0, 13.0, 3.0])})
+    scores, failures = told(specs, {"ra": pa.array([1.0, 13.0, 3.0])})
     assert seen == [[2.0, 6.0]]
     assert scores.field("next_one").field("doubled").to_pylist() == [3.0, None, 7.0]
     assert scores.field("next_one").field("status").to_pylist() == [
-        Status.OK, Status.INPUT_MISSING, Status.OK]
+        Status.OK, Status.FAILED, Status.OK]
     assert [failure.module for failure in failures] == ["fragile"]
 
 
+@pytest.mark.parametrize("status", [Status.OFF, Status.FAILED])
+def test_a_module_that_is_off_is_not_run_nor_are_those_that_need_it(status):
+    def never(ra):
+        """Must not be called."""
+        raise AssertionError("it was called")
+
+    specs = [module(never), module(twice), module(lambda x: {"doubled": x}, ("never.doubled",))]
+    scores, failures = told(specs, {"ra": pa.array([1.0, 2.0])}, off={"never": status})
+    assert scores.field("never").field("status").to_pylist() == [status] * 2
+    assert scores.field("never").field("doubled").null_count == 2
+    assert scores.field("unnamed").field("status").to_pylist() == [status] * 2
+    assert scores.field("twice").field("doubled").to_pylist() == [2.0, 4.0] and not failures
+
+
+def test_rows_that_were_not_reached_in_time_say_so():
+    """The first half raises and is taken apart; the alarm rings over the second."""
+    calls = []
+
+    @contextmanager
+    def watch(spec, rows):
+        calls.append((spec.name, rows))
+        yield
+
+    def slow(ra):
+        """Raises over more than two rows, takes for ever where 9 is."""
+        if (ra == 9).any() and len(ra) <= 2:
+            raise TimedOut("slow: stopped after 1 s at line 3")
+        if len(ra) > 2:
+            raise ValueError("too many")
+        return {"doubled": ra}
+
+    specs = [module(slow), module(twice)]
+    scores, outcomes = run(specs, {"ra": pa.array([1.0, 2.0, 9.0, 4.0])}, watch=watch)
+    assert calls == [("slow", 4), ("twice", 4)]
+    assert scores.field("slow").field("status").to_pylist() == [0, 0, *[Status.TIMED_OUT] * 2]
+    assert scores.field("slow").field("doubled").to_pylist() == [1.0, 2.0, None, None]
+    assert (outcomes[0].rows, outcomes[0].failed, outcomes[0].timed_out) == (4, 0, 2)
+    assert outcomes[1] == Outcome("twice", 4)
+
+
+def test_the_outcome_counts_rows_that_it_applies_to_and_nulls():
+    def half(ra):
+        """Null below 2."""
+        return {"doubled": np.where(ra < 2, np.nan, ra)}
+
+    _, (outcome,) = run([module(half, surveys=("ztf",), inputs=("ra",))], {
+        "ra": pa.array([1.0, 2.0, 3.0, 4.0]), "survey": pa.array(["ztf", "ztf", "lsst", "ztf"])})
+    assert outcome == Outcome("half", 3, nulls=pytest.approx(1 / 3))
+
+
 def test_status_and_version_are_inputs_too():
-    def told(status, version):
+    def said(status, version):
         """What it was told."""
         return {"doubled": status + (version == "2.1")}
 
-    scores, failures = run([module(twice), module(told, ("twice.status", "twice.version"))],
-                           {"ra": pa.array([1.0])})
-    assert scores.field("told").field("doubled").to_pylist() == [1.0] and not failures
+    scores, failures = told([module(twice), module(said, ("twice.status", "twice.version"))],
+                            {"ra": pa.array([1.0])})
+    assert scores.field("said").field("doubled").to_pylist() == [1.0] and not failures
 
 
 def test_each_row_says_why_it_was_left_out():
@@ -180,7 +240,7 @@ def test_no_module_can_change_what_the_next_one_sees():
         ra[:] = 0
         return {"doubled": ra}
 
-    scores, failures = run([module(vandal), module(twice)], {"ra": pa.array([1.0, 2.0])})
+    scores, failures = told([module(vandal), module(twice)], {"ra": pa.array([1.0, 2.0])})
     assert scores.field("twice").field("doubled").to_pylist() == [2.0, 4.0]
     assert "read-only" in failures[0].message
 
