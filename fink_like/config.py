@@ -67,6 +67,10 @@ class JobSettings:
     disk_warn: float = setting(0.8, ingest=RESTART)  # share of the disk that is full
     disk_pause: float = setting(0.95, ingest=RESTART)  # ingest waits from there on
     science_bytes: str = setting("256m", science=RESTART)  # bronze read by one science batch
+    module_patience: float = setting(  # seconds a module may take beyond ten times its budget
+        20.0, science=RESTART)
+    module_memory: str = setting(  # a module may have at once, and a worker may grow by
+        "1g", science=RESTART)
     distribute_bytes: str = setting("64m", distribute=RESTART)  # silver read by one batch
     closed_after_hours: float = setting(  # without a batch, a past night is closed
         6.0, ingest=NEXT_BATCH)

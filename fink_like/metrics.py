@@ -18,6 +18,7 @@ METRICS = {
     "dead_letters_open": ((), "Messages that could not be read, and not later either."),
     "flood_alarm": ((), "1: most of a batch was unreadable, and nobody has resumed since."),
     "paused": ((), "1: ingest waits for `fink-like resume`."),
+    "module_off": (("module",), "1: it failed batch after batch and is off; 0: it failed of late."),
     "gaps_not_accepted": ((), "Gaps in Kafka at which ingest has stopped."),
     "disk_used_ratio": ((), "Share of the data's disk that is full."),
 }

@@ -26,8 +26,9 @@ def state(settings):
     -------
     dict
         ``jobs`` {name: age_s, doing, lease, last (batch)}, ``lag`` {topic: {partition: messages}},
-        ``lag_age_s``, ``flood``, ``gaps`` (at which ingest has stopped), ``dead_letters_open``,
-        ``disk_used``; None where nothing is known yet.
+        ``lag_age_s``, ``flood``, ``gaps`` (at which ingest has stopped), ``modules`` {name: off,
+        message, ...} that failed of late, ``dead_letters_open``, ``disk_used``; None where nothing
+        is known yet.
     """
     files = reports.JobFiles(settings.data)
     ingest = files.of("ingest")
@@ -35,6 +36,7 @@ def state(settings):
             "lag": ingest.read("lag.json") or {}, "lag_age_s": ingest.age("lag.json"),
             "flood": ingest.read("flood.json"),
             "gaps": (ingest.read("refused.json") or {"gaps": []})["gaps"],
+            "modules": _modules(files.of("science").below("modules")),
             "dead_letters_open": _open_letters(settings.data), "disk_used": _disk(settings.data)}
 
 
@@ -44,6 +46,11 @@ def _job(settings, files, job):
             "doing": files.of(job).read(DOING) if lease.is_held(held) else None,
             "lease": {name: held[name] for name in ("host", "pid")}
             if lease.is_held(held) else None}
+
+
+def _modules(breakers):
+    found = {name.removesuffix(".json"): breakers.read(name) for name in breakers.names()}
+    return {name: kept for name, kept in found.items() if kept}
 
 
 def _last_batch(data, job):
@@ -139,7 +146,16 @@ def lines(found):
     told += [f"GAP        {gap['topic']}:{gap['partition']} from {gap['start']} to "
              f"{gap['end'] or '?'}: {gap['cause']}; docs/runbook.md, \"Offsets are gone\""
              for gap in found["gaps"]]
+    told += [_module_line(name, kept) for name, kept in found["modules"].items()]
     return told
+
+
+def _module_line(name, kept):
+    if kept["off"]:
+        return (f"MODULE     {name} is off since {time.time() - kept['at']:.0f} s ago: "
+                f"{kept['message']}; mend it, then `fink-like module resume {name}`")
+    return (f"module     {name}: {len(kept['bad'])} bad batches, the last {kept['batch']}: "
+            f"{kept['message']}")
 
 
 def _lag_lines(lag, age):
@@ -189,6 +205,8 @@ def prometheus(found):
     samples += [("dead_letters_open", {}, found["dead_letters_open"]),
                 ("flood_alarm", {}, int(found["flood"] is not None)),
                 ("paused", {}, int(bool(found["flood"] and found["flood"]["paused"]))),
+                *(("module_off", {"module": name}, int(kept["off"]))
+                  for name, kept in found["modules"].items()),
                 ("gaps_not_accepted", {}, len(found["gaps"])),
                 ("disk_used_ratio", {}, found["disk_used"])]
     return metrics.render(samples)

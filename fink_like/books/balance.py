@@ -7,6 +7,7 @@ import pandas as pd
 
 from fink_like.books import checks, gaps
 from fink_like.books.night import among, place_codes
+from fink_like.books.scores import summary
 
 QUANTILES = (0.5, 0.95, 0.99)
 NO_SURVEY = "(none)"  # topics that no survey claims
@@ -24,7 +25,8 @@ def balance(night):
     dict
         ``nights``, ``other_nights``, ``surveys`` {name: counts}, ``substreams`` list,
         ``jobs`` {name: batches, seconds, ...}, ``behind`` {job: batches its ledger lacks},
-        ``gaps`` that are explained, ``discrepancies``, ``balances``. Plain values, fit for JSON.
+        ``gaps`` that are explained, ``unscored`` {module: ...} of `fink_like.books.scores.summary`,
+        ``discrepancies``, ``balances``. Plain values, fit for JSON.
     """
     wrong = [dataclasses.asdict(found) for found in checks.discrepancies(night)]
     explained = gaps.explained(night)
@@ -32,7 +34,8 @@ def balance(night):
             "surveys": _surveys(night, explained), "substreams": _substreams(night),
             "jobs": {job: _job(night, job) for job in night.ledger},
             "behind": {job: len(late) for job, late in night.behind.items()},
-            "gaps": explained, "discrepancies": wrong, "balances": not wrong}
+            "gaps": explained, "unscored": summary(night), "discrepancies": wrong,
+            "balances": not wrong}
 
 
 def _surveys(night, explained):

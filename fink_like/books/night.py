@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from fink_like.bookkeeping import LEDGER
+from fink_like.books import scores
 from fink_like.books.snapshot import OFFSET_BITS, Snapshot
 from fink_like.client.archive import in_nights, open_table
 from fink_like.errors import SetupError
@@ -48,6 +49,8 @@ class Night:
         Job -> [(version, note)] of its table that its ledger does not know yet.
     read_version : dict
         Job -> versions below it of the table before it have been read.
+    unscored : dict
+        Module -> alerts that it has yet to score again, see `fink_like.books.scores`.
     accepted : list of dict
         Gaps in Kafka that somebody accepted.
     """
@@ -62,6 +65,7 @@ class Night:
     ledger: dict = field(default_factory=dict)
     behind: dict = field(default_factory=dict)
     read_version: dict = field(default_factory=dict)
+    unscored: dict = field(default_factory=dict)
     accepted: list = field(default_factory=list)
 
     def is_in(self, state):
@@ -102,6 +106,7 @@ def read(data, nights=None):
     night.rescores = _rows(snapshot, "rescores", RESCORES, near)
     night.deliveries = _delayed(_rows(snapshot, "deliveries", DELIVERIES, near), "sent_at")
     night.bronze = _delayed(_rows(snapshot, "bronze", BRONZE, near), "ingest_time")
+    night.unscored = scores.missing(snapshot, near)
     _open_ledgers(night)
     night.bronze["version"] = _versions(night)
     night.accepted = (SmallFiles(data, "jobs", JOBS[0]).read("accepted.json") or {}).get("gaps", [])

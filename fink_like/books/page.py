@@ -3,9 +3,10 @@
 from rich.console import Console
 from rich.table import Table
 
-from fink_like.books.checks import KINDS
+from fink_like.books.checks import KINDS, span
 
 MOST_LINES = 30  # discrepancies of one kind that are printed; all are in the JSON
+MOST_PLACES = 5  # of alerts without a score that are printed; all are in the JSON
 COUNTS = {
     "received": "messages received", "readable": "readable", "dead": "dead letters",
     "waiting": "waiting for a schema", "redriven": "read later (re-driven)",
@@ -73,7 +74,17 @@ def _job(did):
             f"({did['rows'] / max(did['seconds'], 1e-3):.0f}/s), {did['first']} to {did['last']}")
 
 
+def _unscored(module, found):
+    """A line on the alerts that a module has yet to score again."""
+    counts = ", ".join(f"{count} {status}" for status, count in found["statuses"].items())
+    places = [span(*where) for where in found["where"]]
+    more = f" and {len(places) - MOST_PLACES} more places" if len(places) > MOST_PLACES else ""
+    return f"to score again: {module}: {counts}: {', '.join(places[:MOST_PLACES])}{more}"
+
+
 def _faults(found, console):
+    for module, missing in found["unscored"].items():
+        console.print(_unscored(module, missing))
     for gap in found["gaps"]:
         console.print(f"gap, explained: {gap['messages']} of {gap['where']} (batch "
                       f"{gap['batch']}): {gap['cause']}")

@@ -47,6 +47,13 @@ class Snapshot:
         return {int(s["partition.night"]): s["num_records_sum"] for s in
                 sorted(sums, key=lambda s: int(s["partition.night"]))}
 
+    def structs(self, name, fields):
+        """Names of the columns of a table that are structs with these fields; none without it."""
+        if not self._tables[name]:
+            return []
+        return [column.name for column in dataset_of(self._tables[name], self.data, name).schema
+                if pa.types.is_struct(column.type) and fields <= {f.name for f in column.type}]
+
     def numbers(self, name, columns, where=None):
         """Columns of a table as whole numbers.
 

@@ -3,7 +3,8 @@
 ``machine`` sets this machine up, ``packets`` makes packets, ``copies`` sends them again or over
 from elsewhere, ``jobs`` runs the street, ``looks`` shows what it did, ``books`` balances a night,
 ``letters`` looks after what could not be read, ``care`` after checkpoints and alarms, ``declared``
-shows settings and schemas, ``nightly`` cares for closed nights.
+shows settings and schemas, ``modules`` looks after science modules, ``nightly`` after closed
+nights.
 """
 
 import argparse
@@ -20,6 +21,7 @@ from fink_like.cli import (  # noqa: F401  each registers its commands
     letters,
     looks,
     machine,
+    modules,
     nightly,
     packets,
 )

@@ -11,6 +11,7 @@ from fink_like.spark.checkpoint import Checkpoint
 from fink_like.spark.learning import learn_schemas
 from fink_like.spark.ledger import Ledger
 from fink_like.spark.schema_store import SchemaStore
+from fink_like.spark.scoring import Scoring
 
 JOB = "science"
 
@@ -31,15 +32,23 @@ def run(settings, spark, until_caught_up=False):
     checkpoint = Checkpoint(spark, settings, JOB)
     checkpoint.check(path)
     store = SchemaStore(spark, settings, surveys)
+    scoring = Scoring(spark, settings, specs, checkpoint.folder)
 
     def one_batch(rows, batch_id):
         readable = rows.where("state = 'ok'")
         keys = schemas_in(readable, spark, bronze, store)
-        scored = (silver.rows(readable, surveys, store.pick(keys), specs) if keys
-                  else tables.nothing(spark, path))  # planning is dear, and there is nothing to do
-        tables.append(scored, path, checkpoint.app_id, batch_id, checkpoint.note(batch_id))
+
+        def scored(**options):
+            if not keys:
+                return tables.nothing(spark, path)  # planning is dear, and there is nothing to do
+            return silver.rows(readable, surveys, store.pick(keys), specs, **options)
+
+        def append(frame):
+            tables.append(frame, path, checkpoint.app_id, batch_id, checkpoint.note(batch_id))
+
+        fared = scoring.write(batch_id, scored, append)
         files = commits.files_of(commits.commit_of(spark, path, checkpoint.app_id, batch_id))
-        checkpoint.report(batch_id, nights=commits.count_rows(files, "night"))
+        checkpoint.report(batch_id, nights=commits.count_rows(files, "night"), modules=fared)
 
     trigger = None if until_caught_up else settings.jobs.trigger
     stream = tables.stream(spark, bronze, settings.jobs.science_bytes)

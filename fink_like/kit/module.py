@@ -54,6 +54,8 @@ class ModuleSpec:
     compute : callable
         Arrays in, dict or DataFrame out.
     doc : str
+    budget : float
+        Microseconds an alert that it may take; ten times that, and it is stopped.
     state : str
         ``live`` or ``shadow``, the operator's word; set by the registry.
     """
@@ -66,6 +68,7 @@ class ModuleSpec:
     surveys: tuple
     compute: Callable
     doc: str
+    budget: float = 100.0
     state: str = "live"
 
     @property
@@ -88,7 +91,8 @@ class ModuleSpec:
         return (survey & present & self.applies).conditions
 
 
-def science_module(*, version, inputs, outputs, applies=ALWAYS, surveys=None):
+def science_module(*, version, inputs, outputs, applies=ALWAYS, surveys=None,
+                   budget=ModuleSpec.budget):
     """Declare the decorated function a science module.
 
     Parameters
@@ -105,6 +109,8 @@ def science_module(*, version, inputs, outputs, applies=ALWAYS, surveys=None):
     applies : Applies
     surveys : tuple of str, optional
         Alerts of other surveys get NOT_APPLICABLE.
+    budget : float, optional
+        Microseconds an alert that it may take on one core, of alerts that it applies to.
 
     Returns
     -------
@@ -118,7 +124,8 @@ def science_module(*, version, inputs, outputs, applies=ALWAYS, surveys=None):
     """
     def declare(function):
         spec = ModuleSpec(function.__name__, version, tuple(inputs), tuple(outputs), applies,
-                          tuple(surveys) if surveys else None, function, function.__doc__ or "")
+                          tuple(surveys) if surveys else None, function, function.__doc__ or "",
+                          budget)
         problems = [*_header_problems(spec), *_input_problems(spec), *_output_problems(spec)]
         if problems:
             raise ModuleError(f"science module {spec.name}: " + "; ".join(problems))
@@ -134,6 +141,8 @@ def _header_problems(spec):
         yield f"version {spec.version!r} is not a text such as '1.0'"
     if not isinstance(spec.applies, Applies):
         yield "applies must be made of at_least(...) and has(...), joined by &"
+    if not (isinstance(spec.budget, (int, float)) and spec.budget > 0):
+        yield f"budget {spec.budget!r} is not a number of microseconds an alert"
     try:
         inspect.signature(spec.compute).bind(*spec.inputs)
     except TypeError:

@@ -6,6 +6,7 @@ operator's choice, in ``conf/modules.yaml``: one line ``<name>: live``, ``shadow
 
 import importlib.util
 import logging
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
@@ -19,6 +20,8 @@ from fink_like.kit.module import ModuleSpec
 from fink_like.vocabulary import NEUTRAL
 
 LIVE, SHADOW, OFF = "live", "shadow", "off"
+
+_NAME = re.compile("[a-z][a-z0-9_]*")
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +68,17 @@ def find(folder):
     """Every module of the folder, on or off: name to `ModuleSpec`."""
     files = sorted(Path(folder).glob("*/module.py"))
     return {path.parent.name: read_module(path) for path in files}
+
+
+def needed(found, name):
+    """A module and those it takes outputs from, theirs too; names, of `find`'s modules."""
+    names, left = set(), [name]
+    while left:
+        one = left.pop()
+        if one in found and one not in names:
+            names.add(one)
+            left += [source for source in map(_source, found[one].needs) if source]
+    return sorted(names)
 
 
 def external_inputs(specs):
@@ -129,8 +143,17 @@ def read_module(path):
     return spec
 
 
+def is_free(name, reserved=()):
+    """Whether a new module may have this name."""
+    return bool(_NAME.fullmatch(name)) and name not in _taken(reserved)
+
+
+def _taken(reserved):
+    return {entry.name.lower() for entry in NEUTRAL} | {name.lower() for name in reserved}
+
+
 def _refuse_clashes(specs, reserved):
-    taken = {entry.name.lower() for entry in NEUTRAL} | {name.lower() for name in reserved}
+    taken = _taken(reserved)
     for name in specs:
         if name.lower() in taken:  # Spark does not tell capitals apart
             raise ModuleError(f"science module {name}: the alert has a column or struct, or the "

@@ -14,7 +14,7 @@ COORDINATES = ("survey", "night", "topic", "partition", "offset", "schema_key", 
                "kafka_time", "ingest_time")
 
 
-def rows(frame, surveys, known, specs):
+def rows(frame, surveys, known, specs, **scoring):
     """Silver rows of a batch of readable bronze rows; every alert in is an alert out.
 
     Parameters
@@ -25,6 +25,8 @@ def rows(frame, surveys, known, specs):
     known : dict
         Survey name -> list of PacketSchema, all that occur in the batch.
     specs : list of ModuleSpec
+    **scoring
+        Of `fink_like.spark.udfs.score`: limits, what is off, the tally.
 
     Returns
     -------
@@ -35,7 +37,7 @@ def rows(frame, surveys, known, specs):
     fields = silver_fields(surveys, specs)
     if specs:
         present = set(leaves(fields))
-        alerts = (alerts.select("*", score(specs, present).alias("modules"))
+        alerts = (alerts.select("*", score(specs, present, **scoring).alias("modules"))
                   .select("*", *(F.col(f"modules.{spec.name}").alias(spec.name) for spec in specs)))
     return alerts.selectExpr(*(f"CAST(`{f.name}` AS {f.type}) AS `{f.name}`" for f in fields))
 

@@ -1,0 +1,108 @@
+"""Commands for science modules: write one, check it, try it, see how all of them fare."""
+
+from fink_like.cli.command import DATA, command, option
+from fink_like.cli.machine import settings_of
+from fink_like.errors import ConfigError
+
+NAME = option("name", help="of its folder in science_modules/")
+SOURCES = (option("--night", type=int, help="stored alerts of this night, YYYYMMDD"),
+           option("--file", nargs="+", help="packets: files, folders or tarballs"),
+           option("--simulate", metavar="CLASS",
+                  help="simulated alerts of a class of conf/populations; `all`: the stream"),
+           option("--survey", help="of simulated alerts; default: each"),
+           option("--limit", type=int, default=1000, help="most alerts, default 1000"),
+           option("--seed", type=int, default=1, help="of simulated alerts, default 1"))
+
+
+@command(NAME, example="fink-like module new my_module", name="module new")
+def new(given):
+    """Write a new science module that already keeps the contract, for you to change."""
+    from fink_like.modules import scaffold
+    for path in scaffold.write(settings_of(given), given.name):
+        print(f"wrote {path}")
+    print(f"next: change it, `fink-like module check {given.name}`, `fink-like module try "
+          f"{given.name} --simulate all`; then `{given.name}: live` in conf/modules.yaml")
+
+
+@command(NAME, DATA, example="fink-like module check rates", name="module check")
+def check(given):
+    """Try every rule of the contract on a science module; exit 1 if it breaks one."""
+    from fink_like.modules import check as door
+    from fink_like.modules import page
+    return int(page.checked(given.name, door.check(settings_of(given), given.name),
+                            page.console()) > 0)
+
+
+@command(NAME, *SOURCES, option("--rows", type=int, default=3, help="alerts shown, default 3"),
+         DATA, example="fink-like module try rates --simulate 'SN Ia'", name="module try")
+def try_it(given):
+    """Run a science module on stored, packed or simulated alerts, without Spark."""
+    from fink_like.modules import page
+    trial, columns = _alerts(given)
+    answer = trial.score(columns)
+    page.answered(answer, given.rows, page.console())
+    return int(bool(answer.outcome.message))
+
+
+@command(NAME, *SOURCES, DATA, example="fink-like module profile rates --simulate all",
+         name="module profile")
+def profile(given):
+    """Show the CPU time a science module takes for an alert, and in which functions."""
+    from fink_like.modules import page
+    from fink_like.modules import profile as door
+    trial, columns = _alerts(given)
+    page.profiled(trial.specs, door.profile(trial, columns), page.console())
+
+
+def _alerts(given):
+    """A trial and the alerts that the options ask for."""
+    from fink_like.modules.trial import Trial
+    trial = Trial(settings_of(given), given.name)
+    if sum(source is not None for source in (given.night, given.file, given.simulate)) != 1:
+        raise ConfigError("say which alerts: --night NIGHT, --file PATH or --simulate CLASS")
+    if given.night is not None:
+        return trial, trial.of_night(given.night, given.limit)
+    if given.file is not None:
+        return trial, trial.of_files(given.file, given.limit)
+    chosen = None if given.simulate == "all" else given.simulate
+    return trial, trial.simulated(chosen, given.survey, given.limit, given.seed)
+
+
+@command(option("words", nargs="*", help="only columns with these in name or meaning"),
+         example="fink-like module inputs flux", name="module inputs")
+def inputs(given):
+    """List the columns that a science module may take, with unit and meaning."""
+    from fink_like.modules import page
+    from fink_like.modules.check import input_columns
+    page.columns(input_columns(settings_of(given)), given.words, page.console())
+
+
+@command(option("--json", action="store_true", help="for machines"), DATA,
+         example="fink-like module list", name="module list")
+def list_modules(given):
+    """List the science modules: what is on, version, cost, nulls, failures of the last 24 hours."""
+    import json
+
+    from fink_like.modules import page
+    from fink_like.modules.listing import listing
+    found = listing(settings_of(given))
+    if given.json:
+        print(json.dumps(found, indent=2))
+    else:
+        page.listed(found, page.console())
+
+
+@command(NAME, DATA, example="fink-like module resume my_module --data /data/broker",
+         name="module resume")
+def resume(given):
+    """Switch a science module on again that was switched off because it failed."""
+    from fink_like.reports import SmallFiles
+    breakers = SmallFiles(settings_of(given).data, "jobs", "science", "modules")
+    kept = breakers.read(f"{given.name}.json")
+    if kept is None:
+        print(f"{given.name} has not failed of late; conf/modules.yaml says what is live")
+        return 1
+    breakers.delete(f"{given.name}.json")
+    print(f"forgotten: {len(kept['bad'])} bad batches of {given.name}, the last: "
+          f"{kept['message']}; it is on from the next batch")
+    return 0

@@ -1,0 +1,5 @@
+"""What contributors and operators do with science modules, behind `fink-like module ...`.
+
+``scaffold`` writes a new one, ``check`` tries whether it keeps the contract (in ``alone``, a
+process of its own), ``trial`` runs it on alerts, ``listing`` shows how modules fare.
+"""

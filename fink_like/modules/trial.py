@@ -1,0 +1,153 @@
+"""A science module on some alerts, without Spark: stored ones, packets in files, or simulated."""
+
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from fink_like import packet_files, simulator
+from fink_like.client.archive import dataset_of, in_nights, open_delta
+from fink_like.errors import ConfigError, PacketError, SchemaError, SetupError
+from fink_like.kit import registry
+from fink_like.kit.run import run
+from fink_like.kit.specimens import ARROW
+from fink_like.packets import reference, schemas, wire
+from fink_like.packets import survey as survey_declarations
+from fink_like.vocabulary import NEUTRAL, leaves
+
+MOSTLY = 0.98  # of the alerts, where one class is asked for
+SHOWN = ("survey", "diaSourceId", "objectId")  # beside the outputs, if the alerts have them
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a module said of alerts.
+
+    Parameters
+    ----------
+    spec : ModuleSpec
+    alerts : dict of str to pyarrow.Array
+        What it was given, and `SHOWN`.
+    scores : pyarrow.StructArray
+        Its outputs, status and version.
+    outcome : Outcome
+    """
+
+    spec: object
+    alerts: dict
+    scores: pa.StructArray
+    outcome: object
+
+
+class Trial:
+    """Gets the columns that a module, and those it takes outputs from, need.
+
+    Parameters
+    ----------
+    settings : Settings
+    name : str
+        Of the module.
+    """
+
+    def __init__(self, settings, name):
+        self._settings = settings
+        self.surveys = survey_declarations.load_all(settings.conf / "surveys")
+        found = registry.find(settings.modules)
+        if name not in found:
+            raise ConfigError(f"{settings.modules} has no module {name}; it has {sorted(found)}")
+        states = (dict.fromkeys(found, registry.OFF)
+                  | dict.fromkeys(registry.needed(found, name), registry.LIVE))
+        self.specs = registry.load(settings.modules, states, tuple(self.surveys))
+        self.name = name
+        own = (survey.own for survey in self.surveys.values())
+        self._types = {n: field.type for n, field in leaves((*NEUTRAL, *own)).items()}
+        wanted = {*registry.external_inputs(self.specs), *SHOWN}
+        self.columns = sorted(wanted & self._types.keys())
+
+    def of_night(self, night, limit):
+        """Alerts of a night of silver."""
+        table = dataset_of(open_delta(self._settings.data, "silver"), self._settings.data, "silver")
+        have = [n for n in self.columns if _is_in(table.schema, n.split("."))]
+        found = table.scanner(columns={n: pc.field(*n.split(".")) for n in have},
+                              filter=in_nights(night)).head(limit)
+        if not len(found):
+            raise SetupError(f"silver of {self._settings.data} has no night {night}")
+        return {n: found[n].combine_chunks() for n in have}
+
+    def of_files(self, paths, limit):
+        """Alerts of packet files, folders or tarballs; damaged ones are told and left out."""
+        books = {name: schemas.SchemaBook(self._settings.schemas / name) for name in self.surveys}
+        messages = packet_files.PacketFiles().messages(packet_files.files_of(paths))
+        return self._from_rows([self._read(message.value, books)
+                                for message in islice(messages, limit)], paths)
+
+    def simulated(self, source_class, survey, limit, seed):
+        """Alerts of one class of the population file, or of the whole stream (None)."""
+        rows = []
+        for name in [survey] if survey else sorted(self.surveys):
+            model = simulator.open_survey(Path(self._settings.root), name)
+            book = {name: schemas.SchemaBook(self._settings.schemas / name)}
+            mostly = _mostly(model, source_class)
+            for batch in simulator.night(mostly, limit, seed=seed, cutouts=False):
+                rows += [self._read(value, book) for value, found
+                         in zip(batch.values, batch.truth["class"])
+                         if source_class in (None, found)]
+        return self._from_rows(rows, source_class)
+
+    def score(self, columns):
+        """What the module says of them.
+
+        Returns
+        -------
+        Answer
+        """
+        scores, outcomes = run(self.specs, columns)
+        place = [spec.name for spec in self.specs].index(self.name)
+        return Answer(self.specs[place], columns, scores.field(place), outcomes[place])
+
+    def _read(self, value, books):
+        """The neutral alert of a packet, by the first survey that can read it."""
+        for name, book in books.items():
+            survey = self.surveys[name]
+            try:
+                packet = wire.split(value, survey.wire, book)
+                record = wire.decode(packet.datum, packet.schema)
+                return {"survey": name, **reference.alert(survey, record)}
+            except (PacketError, SchemaError, KeyError):
+                continue
+        return None
+
+    def _from_rows(self, rows, source):
+        read = [row for row in rows if row is not None]
+        if len(read) < len(rows):
+            print(f"{len(rows) - len(read)} of {len(rows)} packets are of no survey here: left out")
+        if not read:
+            raise SetupError(f"no alert could be read from {source}")
+        return {name: pa.array([_at(row, name.split(".")) for row in read],
+                               ARROW[self._types[name]]) for name in self.columns}
+
+
+def _mostly(model, source_class):
+    """The model with objects of one class, nearly; a recipe may need columns of the others."""
+    names = sorted(one.name for one in model.classes)
+    if source_class is None:
+        return model
+    if source_class not in names:
+        raise ConfigError(f"no class {source_class} in the population; there are {names}")
+    others = (1 - MOSTLY) / max(len(names) - 1, 1)
+    return replace(model, classes=tuple(
+        replace(one, share=MOSTLY if one.name == source_class else others)
+        for one in model.classes))
+
+
+def _is_in(schema, path):
+    field = schema.field(path[0]) if path[0] in schema.names else None
+    return field is not None and (len(path) == 1 or path[1] in {f.name for f in field.type})
+
+
+def _at(row, path):
+    for part in path:
+        row = (row or {}).get(part)
+    return row
