@@ -75,7 +75,9 @@ def _run_module(spec, batch, statuses):
     pieces = _guarded(spec, batch, np.flatnonzero(status == Status.OK), errors)
     done = np.concatenate([rows for rows, _ in pieces], dtype=np.int64)
     status[np.setdiff1d(np.flatnonzero(status == Status.OK), done)] = Status.FAILED
-    full = {field.name: _scatter([outputs[field.name] for _, outputs in pieces], done, batch)
+    pieces = [piece for piece in pieces if len(piece[0])] or pieces[:1]
+    places = _places(done, len(batch))
+    full = {field.name: _scatter([outputs[field.name] for _, outputs in pieces], places)
             for field in spec.outputs}
     n_failed = int((status == Status.FAILED).sum())
     return full, status, [ModuleFailure(spec.name, text, n_failed) for text in errors]
@@ -143,14 +145,19 @@ def _checked(spec, found, n_rows):
     return {field.name: to_arrow(found[field.name], field, n_rows) for field in spec.outputs}
 
 
-def _scatter(arrays, rows, batch):
-    """Values of `rows` put into a column of the whole batch, null elsewhere."""
-    values = pa.concat_arrays(arrays)
-    if len(rows) == len(batch) and (np.diff(rows) > 0).all():
-        return values
-    places = np.full(len(batch), -1, dtype=np.int64)
+def _places(rows, n_rows):
+    """Where each row of the batch stands in `rows`, null if not there; None: just where it is."""
+    if len(rows) == n_rows and (np.diff(rows) > 0).all():
+        return None
+    places = np.full(n_rows, -1, dtype=np.int64)
     places[rows] = np.arange(len(rows))
-    return values.take(pa.array(places, mask=places < 0))
+    return pa.array(places, mask=places < 0)
+
+
+def _scatter(arrays, places):
+    """Values of some rows put into a column of the whole batch, null elsewhere."""
+    values = arrays[0] if len(arrays) == 1 else pa.concat_arrays(arrays)
+    return values if places is None else values.take(places)
 
 
 def _struct(spec, outputs, status):
