@@ -2,7 +2,7 @@
 #
 # Sets and exports: root (the clone), python (of the environment, made if need be), PYSPARK_PYTHON,
 # PATH. `environment [extra]` makes them, `set_up` brings Java and the jars, and
-# compiles the simulator.
+# compiles the kernels.
 #
 # Yours to set: FINK_LIKE_PYTHON  a Python to make the environment with
 #               FINK_LIKE_VENV    another place than .venv for the environment

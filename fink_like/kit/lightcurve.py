@@ -128,12 +128,12 @@ class LightCurve:
             is turned by ``.reshape(6, -1)`` into one array a band, in the order of BANDS. Points
             of an unknown band are left out.
         """
-        known = self.select(self.band >= 0)
-        codes, n_rows = known.band.values, len(self)
-        order = np.argsort(codes, kind="stable")  # int8: a radix sort
-        places = codes.astype(np.int64) * n_rows + known.mjd.shape.ids
+        codes, n_rows = self.band.values, len(self)
+        order = np.argsort(codes, kind="stable")  # int8: a radix sort; unknown bands come first
+        order = order[np.count_nonzero(codes < 0):]
+        places = codes[order].astype(np.int64) * n_rows + self.mjd.shape.ids[order]
         counts = np.bincount(places, minlength=len(BANDS) * n_rows)
-        return known._at(order, Rows.from_counts(counts))
+        return self._at(order, Rows.from_counts(counts))
 
 
 class LinearFit(NamedTuple):

@@ -148,8 +148,9 @@ class _Attempt:
 
     def struct(self):
         """Outputs, status and version as one Arrow array."""
-        done = self._done()
-        outputs = [_scatter([piece[field.name] for _, piece in self.pieces], done, self.batch)
+        pieces = [piece for rows, piece in self.pieces if len(rows)] or [self.pieces[0][1]]
+        places = _places(self._done(), len(self.batch))
+        outputs = [_scatter([piece[field.name] for piece in pieces], places)
                    for field in self.spec.outputs]
         version = pa.repeat(pa.scalar(self.spec.version), len(self.status))
         return pa.StructArray.from_arrays([*outputs, pa.array(self.status), version],
@@ -198,14 +199,19 @@ def _checked(spec, found, n_rows):
     return {field.name: to_arrow(found[field.name], field, n_rows) for field in spec.outputs}
 
 
-def _scatter(arrays, rows, batch):
-    """Values of `rows` put into a column of the whole batch, null elsewhere."""
-    values = pa.concat_arrays(arrays)
-    if len(rows) == len(batch) and (np.diff(rows) > 0).all():
-        return values
-    places = np.full(len(batch), -1, dtype=np.int64)
+def _places(rows, n_rows):
+    """Where each row of the batch stands in `rows`, null if not there; None: just where it is."""
+    if len(rows) == n_rows and (np.diff(rows) > 0).all():
+        return None
+    places = np.full(n_rows, -1, dtype=np.int64)
     places[rows] = np.arange(len(rows))
-    return values.take(pa.array(places, mask=places < 0))
+    return pa.array(places, mask=places < 0)
+
+
+def _scatter(arrays, places):
+    """Values of some rows put into a column of the whole batch, null elsewhere."""
+    values = arrays[0] if len(arrays) == 1 else pa.concat_arrays(arrays)
+    return values if places is None else values.take(places)
 
 
 def _told(error):

@@ -31,7 +31,7 @@ FORBIDDEN = {
                     "os.truncate", "shutil.rmtree", "shutil.copyfile"),
 }
 WRITING = "wax+"
-CACHES = (".pyc", ".nbi", ".nbc")  # of Python and numba, theirs to write
+CACHES = ("__pycache__", "numba_cache", ".pyc", ".nbi", ".nbc")  # Python's and numba's to write
 
 
 class Guard:
@@ -42,13 +42,14 @@ class Guard:
         sys.addaudithook(self)
 
     def __call__(self, event, arguments):
+        path = str(arguments[0]) if arguments else ""
+        if any(word in path for word in CACHES):
+            return
         for rule, events in FORBIDDEN.items():
             if event in events:
                 self._note(rule, event, arguments)
-        if event == "open" and isinstance(arguments[0], (str, bytes)):
-            path, mode = str(arguments[0]), arguments[1] or ""
-            if set(WRITING) & set(mode) and not path.split(".tmp")[0].endswith(CACHES):
-                self._note("file writes", event, arguments)
+        if event == "open" and set(WRITING) & set(arguments[1] or ""):
+            self._note("file writes", event, arguments)
 
     def _note(self, rule, event, arguments):
         self.found[rule] = self.found[rule] or f"{event}: {str(arguments[0])[:200]}"

@@ -11,7 +11,7 @@ import zlib
 
 import numpy as np
 
-from fink_like.simulator.kernels import elementwise, kernel
+from fink_like.kit.compiled import elementwise, kernel
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 FIRST, SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fink_like.errors import SchemaError
-from fink_like.simulator.kernels import kernel
+from fink_like.kit.compiled import kernel
 
 LONG, DOUBLE, FLOAT, BOOLEAN, BYTES, RECORD, ARRAY = range(7)
 KINDS = {"int": LONG, "long": LONG, "double": DOUBLE, "float": FLOAT, "boolean": BOOLEAN,

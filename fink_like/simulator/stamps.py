@@ -9,7 +9,7 @@ import math
 import numpy as np
 
 from fink_like.simulator import dice
-from fink_like.simulator.kernels import kernel
+from fink_like.kit.compiled import kernel
 
 CORE, WING = 0.85, 2.2
 """Share of the light in the core; width of the wing in units of the core's."""

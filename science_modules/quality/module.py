@@ -39,7 +39,8 @@ COLUMNS = tuple(dict.fromkeys(column for cuts in CUTS.values() for cut in cuts
         Field("failed", "string", "", "meta.code.qual",
               "Names of the cuts that failed, with commas; null: none failed."),
     ),
-    surveys=tuple(CUTS))
+    surveys=tuple(CUTS),
+    budget=40.0)
 def quality(survey, *values):
     """Judge each alert by the artefact cuts of its survey.
 

@@ -37,7 +37,8 @@ SIGNIFICANT = 3.0  # flux slope over its error
               "Magnitude of that limit minus that of the first detection: it rose so much or "
               "more; negative: the limit was too shallow to see it."),
     ),
-    applies=at_least(1, "points"))
+    applies=at_least(1, "points"),
+    budget=40.0)
 def rates(*columns):
     """Measure the rate of change over the last 15 days, and the time since the last limit.
 
