@@ -169,8 +169,10 @@ PACKET = (
 BROKER = (
     Field("kafka_time", "timestamp", "", "time.epoch", "Timestamp of the Kafka record."),
     Field("ingest_time", "timestamp", "", "time.epoch", "When ingest wrote the packet to bronze."),
-    Field("science_time", "timestamp", "", "time.epoch", "When science wrote the alert to silver."),
+    Field("science_time", "timestamp", "", "time.epoch", "When science scored the alert."),
     Field("version", "string", "", "meta.version", "Version of this broker."),
+    Field("retrospective", "boolean", "", "meta.code",
+          "True: scored by a backfill of past nights, and not sent to substreams."),
 )
 """`broker`: our own times and version."""
 

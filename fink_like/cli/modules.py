@@ -106,3 +106,33 @@ def resume(given):
     print(f"forgotten: {len(kept['bad'])} bad batches of {given.name}, the last: "
           f"{kept['message']}; it is on from the next batch")
     return 0
+
+
+@command(option("module", help="a live one; those that build on it go with it"),
+         option("--nights", nargs="+", required=True, metavar="NIGHT",
+                help="YYYYMMDD, or YYYYMMDD-YYYYMMDD for all between"),
+         option("--failed", action="store_true",
+                help="only alerts where it failed, was stopped or was off"),
+         option("--send", action="store_true",
+                help="send what passes a filter now and did not before; --failed does"),
+         option("--wait", type=float, default=3600.0, metavar="SECONDS",
+                help="for a running science job, each night; default 3600"), DATA,
+         example="fink-like backfill rates --nights 20260301-20260331")
+def backfill(given):
+    """Score past nights again with a science module, as revisions beside what is there.
+
+    Exit code 0: every alert could be scored; 1: some could not.
+    """
+    from fink_like.cli.jobs import spark_session
+    from fink_like.modules import backfill as door
+    settings = settings_of(given)
+    wanted, tried, scored = door.nights(settings, given.nights), 0, 0
+    for number, (night, did) in enumerate(door.backfill(
+            settings, given.module, wanted, lambda: spark_session(settings), given.failed,
+            given.send or given.failed, given.wait), 1):
+        tried, scored = tried + did["alerts"], scored + did["scored"]
+        print(f"night {night} ({number} of {len(wanted)}): {did['scored']} of {did['alerts']} "
+              "alerts scored", flush=True)
+    print(f"{given.module}: {len(wanted)} nights, {scored} of {tried} alerts have a new revision "
+          "in rescores" + ("" if given.send or given.failed else ", marked retrospective, not sent"))
+    return int(scored < tried)

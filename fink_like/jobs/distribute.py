@@ -38,7 +38,8 @@ def run(settings, spark, until_caught_up=False):
     def one_batch(alerts, batch_id):
         if commits.last_batch(spark, deliveries, checkpoint.app_id) >= batch_id:
             return  # sent and noted before a crash; only the checkpoint did not know
-        count = alerts.count()
+        alerts = alerts.where("NOT coalesce(broker.retrospective, false)")
+        count, again = alerts.selectExpr("count(*)", "count_if(revision > 0)").first()
         if not count:
             tables.append(tables.nothing(spark, deliveries), deliveries, checkpoint.app_id,
                           batch_id, checkpoint.note(batch_id))
@@ -47,7 +48,10 @@ def run(settings, spark, until_caught_up=False):
         kafka.ensure_topics(settings, [r["topic"] for r in routes])
         partitions = kafka.topics(settings, kafka.out_servers(settings))
         routes = [{**route, "partitions": partitions[route["topic"]]} for route in routes]
-        matched = substreams.route(alerts, routes, specs).persist()
+        matched = substreams.route(alerts, routes, specs)
+        if again:
+            matched = substreams.not_sent_before(matched, tables.read(spark, deliveries))
+        matched.persist()
         sent = messages(matched, settings, spark, store, specs).persist()
         kafka.send(sent.where("outcome = 'sent'"), settings)
         noted = sent.selectExpr(*NOTED, "current_timestamp() AS sent_at",

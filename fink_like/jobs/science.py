@@ -10,6 +10,7 @@ from fink_like.spark import commits, silver, tables
 from fink_like.spark.checkpoint import Checkpoint
 from fink_like.spark.learning import learn_schemas
 from fink_like.spark.ledger import Ledger
+from fink_like.spark.rescore import Rescore
 from fink_like.spark.schema_store import SchemaStore
 from fink_like.spark.scoring import Scoring
 
@@ -63,9 +64,12 @@ def wants_restart(settings, checkpoint):
 def errands(settings, spark):
     """What the job does besides its batches."""
     checkpoint = Checkpoint(spark, settings, JOB)
+    surveys = survey_declarations.load_all(settings.conf / "surveys")
+    specs = live_modules(settings, surveys)
     ledger = Ledger(spark, settings, checkpoint, settings.path(tables.SILVER_TABLE))
+    again = Rescore(spark, settings, surveys, specs, checkpoint.folder)
     return Errands(spark, checkpoint.folder, [ledger.catch_up],
-                   Upkeep(spark, settings, JOB).handlers())
+                   {**Upkeep(spark, settings, JOB).handlers(), "rescore": again.night})
 
 
 def live_modules(settings, surveys):

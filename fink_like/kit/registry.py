@@ -81,6 +81,15 @@ def needed(found, name):
     return sorted(names)
 
 
+def dependents(specs, name):
+    """A module and those that take outputs from it, and from those; in the order of `specs`."""
+    names = {name}
+    for spec in specs:  # each behind those it needs
+        if names & {_source(need) for need in spec.needs}:
+            names.add(spec.name)
+    return [spec for spec in specs if spec.name in names]
+
+
 def external_inputs(specs):
     """Sorted names of the columns that the alert's row must bring for these modules."""
     ours = {spec.name for spec in specs}

@@ -56,6 +56,23 @@ class Scoring:
         dict
             Module -> how it fared, see `Tally`; empty if the batch had been written before.
         """
+        fared, died = self.attempt(batch, make, write)
+        self._care_for(batch, fared, died)
+        return fared
+
+    def attempt(self, what, make, write):
+        """As `write`, without noting how the modules fared.
+
+        Parameters
+        ----------
+        what : object
+            Names the batch in messages.
+
+        Returns
+        -------
+        tuple of dict
+            Module -> how it fared; module -> what is known of a worker's death over it.
+        """
         off, died = self.breakers.off(), {}
         while True:
             self._tally.value = {}
@@ -68,14 +85,12 @@ class Scoring:
                     raise
                 died |= found
                 off = off | dict.fromkeys(found, Status.FAILED)
-                self._say(batch, found)
-        fared = self._tally.value
-        self._care_for(batch, fared, died)
-        return fared
+                self._say(what, found)
+        return self._tally.value, died
 
-    def _say(self, batch, found):
+    def _say(self, what, found):
         for name, message in found.items():
-            print(f"science module {name}: {message}; batch {batch} is run again without it",
+            print(f"science module {name}: {message}; batch {what} is run again without it",
                   file=sys.stderr, flush=True)
 
     def _care_for(self, batch, fared, died):

@@ -64,11 +64,25 @@ def neutral(frame, surveys, known):
 
 def _ours():
     """Column -> SQL of what we add to what the packet says."""
-    times = {"kafka_time": "kafka_time", "ingest_time": "ingest_time",
-             "science_time": "current_timestamp()", "version": f"'{__version__}'"}
-    broker = ", ".join(f"'{f.name}', {times[f.name]}" for f in BROKER)
+    broker = broker_sql("kafka_time", "ingest_time", retrospective=False)
     place = ", ".join(f"'{n}', `{n}`" for n in ("topic", "partition", "offset", "schema_key",
                                                 "bytes"))
     return {**normalise.counted_sql(), "lc": normalise.light_curve_sql(),
             "sky": normalise.sky_sql(), "revision": "0", "packet": f"named_struct({place})",
-            "broker": f"named_struct({broker})"}
+            "broker": broker}
+
+
+def broker_sql(kafka_time, ingest_time, retrospective):
+    """SQL of the struct `broker` of an alert that is scored now.
+
+    Parameters
+    ----------
+    kafka_time, ingest_time : str
+        SQL of these times.
+    retrospective : bool
+    """
+    values = {"kafka_time": kafka_time, "ingest_time": ingest_time,
+              "science_time": "current_timestamp()", "version": f"'{__version__}'",
+              "retrospective": str(retrospective).lower()}
+    pairs = ", ".join(f"'{f.name}', {values[f.name]}" for f in BROKER)
+    return f"named_struct({pairs})"

@@ -8,6 +8,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.avro.functions import to_avro
 
 from fink_like.packets import enriched, schemas
+from fink_like.spark.tables import by_name
 from fink_like.vocabulary import Field, Struct
 
 ENVELOPE = 1024  # bytes of headers and framing that a message needs beside key and value
@@ -49,6 +50,22 @@ def route(frame, routes, specs):
     return (frame.selectExpr("*", f"explode(filter(array({passed}), r -> r IS NOT NULL)) AS route")
             .selectExpr(*NEEDED, *(spec.name for spec in specs), "route.filter AS filter",
                         "route.topic AS to_topic", "route.partitions AS partitions"))
+
+
+def not_sent_before(matched, deliveries):
+    """Of alerts that were scored again, those that pass a filter that they had not passed before.
+
+    Parameters
+    ----------
+    matched : DataFrame
+        From `route`.
+    deliveries : DataFrame
+    """
+    same = ["night", "survey", "diaSourceId", "filter"]
+    sent = deliveries.where("outcome = 'sent'").select(*same).distinct()
+    first = matched.where("revision = 0")
+    return first.unionByName(matched.where("revision > 0").join(sent, on=same, how="left_anti")
+                             .select(first.columns))
 
 
 def with_packets(matched, bronze):
@@ -96,7 +113,7 @@ def messages(found, known, specs):
     columns = sent_columns(specs)
     ours = found.selectExpr("*", "CAST(NULL AS string) AS cdsxmatch",
                             "named_struct('filter', filter, 'revision', revision) AS delivery")
-    record = F.struct(*(F.expr(f"CAST(`{c.name}` AS {c.type})").alias(c.name) for c in columns))
+    record = F.struct(*(F.expr(by_name(c)).alias(c.name) for c in columns))
     behind = to_avro(record, schemas.text(enriched.appended_schema(columns)))
     thing = ("CASE WHEN diaObjectId != 0 THEN diaObjectId WHEN ssObjectId != 0 THEN ssObjectId "
              "ELSE diaSourceId END")

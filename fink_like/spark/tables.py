@@ -14,7 +14,7 @@ from pyspark.sql.types import StructType
 from fink_like.bookkeeping import DELIVERIES, DUPLICATES, LEDGER
 from fink_like.spark import commits
 from fink_like.spark.control import ControlFolder
-from fink_like.vocabulary import BRONZE, NEUTRAL
+from fink_like.vocabulary import BRONZE, NEUTRAL, Struct
 
 PROPERTIES = {
     "delta.enableDeletionVectors": "false",
@@ -37,6 +37,24 @@ def ddl(fields):
 def schema(fields):
     """Spark StructType of a list of Field and Struct."""
     return StructType.fromDDL(ddl(fields))
+
+
+def by_name(field, column=None):
+    """SQL of a column as it is declared, a struct's fields taken by their names.
+
+    A cast takes them by their places; but a table that was widened has its new fields last.
+
+    Parameters
+    ----------
+    field : Field or Struct
+    column : str, optional
+        SQL of the column; its name if not given.
+    """
+    column = column or f"`{field.name}`"
+    if not isinstance(field, Struct):
+        return f"CAST({column} AS {field.type})"
+    parts = ", ".join(f"'{f.name}', CAST({column}.`{f.name}` AS {f.type})" for f in field.fields)
+    return f"IF({column} IS NULL, NULL, named_struct({parts}))"
 
 
 def silver_fields(surveys, specs):
