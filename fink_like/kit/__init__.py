@@ -6,8 +6,9 @@ from fink_like.kit.lightcurve import (LIGHT_CURVE, MAG_PER_RELATIVE_FLUX, LightC
                                       magnitudes, weighted_mean)
 from fink_like.kit.module import ModuleSpec, science_module
 from fink_like.kit.ragged import Ragged
+from fink_like.kit.resampling import resampled
 from fink_like.vocabulary import BANDS, Field, Status
 
 __all__ = ["ALWAYS", "BANDS", "Cutouts", "Field", "LIGHT_CURVE", "LightCurve",
            "MAG_PER_RELATIVE_FLUX", "ModuleSpec", "Ragged", "StampStatus", "Status", "at_least",
-           "has", "linear_fit", "magnitudes", "science_module", "weighted_mean"]
+           "has", "linear_fit", "magnitudes", "resampled", "science_module", "weighted_mean"]
