@@ -133,6 +133,7 @@ def backfill(given):
         tried, scored = tried + did["alerts"], scored + did["scored"]
         print(f"night {night} ({number} of {len(wanted)}): {did['scored']} of {did['alerts']} "
               "alerts scored", flush=True)
+    fate = "" if given.send or given.failed else ", marked retrospective, not sent"
     print(f"{given.module}: {len(wanted)} nights, {scored} of {tried} alerts have a new revision "
-          "in rescores" + ("" if given.send or given.failed else ", marked retrospective, not sent"))
+          f"in rescores{fate}")
     return int(scored < tried)

@@ -1,12 +1,18 @@
 """The kit: what a science module is written with, and what runs it. No Spark, no network."""
 
 from fink_like.kit.applies import ALWAYS, at_least, has
+from fink_like.kit.cutout_shapes import cutout_statistics
+from fink_like.kit.cutouts import Cutouts, StampStatus
+from fink_like.kit.image_moments import centroids, moments
 from fink_like.kit.lightcurve import (LIGHT_CURVE, MAG_PER_RELATIVE_FLUX, LightCurve, linear_fit,
                                       magnitudes, weighted_mean)
 from fink_like.kit.module import ModuleSpec, science_module
+from fink_like.kit.point_spread import PointSpread
 from fink_like.kit.ragged import Ragged
+from fink_like.kit.resampling import resampled
 from fink_like.vocabulary import BANDS, Field, Status
 
-__all__ = ["ALWAYS", "BANDS", "Field", "LIGHT_CURVE", "LightCurve", "MAG_PER_RELATIVE_FLUX",
-           "ModuleSpec", "Ragged", "Status", "at_least", "has", "linear_fit", "magnitudes",
-           "science_module", "weighted_mean"]
+__all__ = ["ALWAYS", "BANDS", "Cutouts", "Field", "LIGHT_CURVE", "LightCurve",
+           "MAG_PER_RELATIVE_FLUX", "ModuleSpec", "PointSpread", "Ragged", "StampStatus", "Status",
+           "at_least", "centroids", "cutout_statistics", "has", "linear_fit", "magnitudes",
+           "moments", "resampled", "science_module", "weighted_mean"]

@@ -69,27 +69,27 @@ class Rescore:
         alerts = self._newest(night).where("packet_status = 0")
         if failed:
             alerts = alerts.where(f"`{module}`.status < 0")
-        kept = []
+        counts, good = {}, f"`{module}`.status >= 0"
 
         def write(frame):
-            kept.append(frame.persist(StorageLevel.DISK_ONLY))
-            good = frame.where(f"`{module}`.status >= 0")
-            tables.append(good, self._settings.path(tables.RESCORES_TABLE),
-                          f"rescore-{request}", 0, {"rescore": module, "night": night})
+            frame = frame.persist(StorageLevel.DISK_ONLY)
+            try:  # counted first: the append changes a table that the frame reads
+                counts.update(frame.selectExpr("count(*) AS alerts", f"count_if({good}) AS scored")
+                              .first().asDict())
+                tables.append(frame.where(good), self._settings.path(tables.RESCORES_TABLE),
+                              f"rescore-{request}", 0, {"rescore": module, "night": night})
+            finally:
+                frame.unpersist()
 
         scoring.attempt(f"of night {night}", lambda **how: self._scored(alerts, again, send, how),
                         write)
-        counts = kept[-1].selectExpr("count(*) AS alerts", f"count_if(`{module}`.status >= 0) "
-                                     "AS scored").first().asDict()
-        for frame in kept:
-            frame.unpersist()
         return counts
 
     def _refuse(self, module, again, scoring):
         if not again or again[0].name != module:
             live = ", ".join(spec.name for spec in self._specs)
-            raise ModuleError(f"{module} is not live: conf/modules.yaml says what is ({live}), read "
-                              "when the science job starts")
+            raise ModuleError(f"{module} is not live: conf/modules.yaml says what is ({live}), and "
+                              "is read when the science job starts")
         if module in scoring.breakers.off():
             raise ModuleError(f"{module} is switched off, because it failed: mend it, then "
                               f"`fink-like module resume {module}`")
