@@ -65,3 +65,16 @@ DUPLICATES = (
     Field("first_offset", "bigint", "", "", "Its offset."),
 )
 """One row for each later message of an alert."""
+
+MODULE_RUNS = (
+    Field("module", "string", "", "meta.id", "Science module."),
+    Field("state", "string", "", "meta.code", "live, shadow or off from this batch on."),
+    Field("version", "string", "", "meta.version", "Its version."),
+    Field("code_hash", "string", "", "meta.id", "SHA-256 of its Python files but the tests."),
+    Field("models", "string", "", "meta.id", "JSON: its other files and their SHA-256."),
+    Field("parameters", "string", "", "meta.note", "JSON: the constants of its module.py."),
+    Field("libraries", "string", "", "meta.version", "JSON: versions of what it computes with."),
+    Field("first_batch", "bigint", "", "", "First batch of science that was scored so."),
+    Field("began_at", "timestamp", "", "time.epoch", "When that job started."),
+)
+"""One row whenever a science module has changed, or was put on or off."""

@@ -6,13 +6,14 @@ from fink_like.jobs.errands import Errands
 from fink_like.jobs.upkeep import Upkeep
 from fink_like.kit import registry
 from fink_like.packets import survey as survey_declarations
-from fink_like.spark import commits, silver, tables
+from fink_like.spark import commits, module_runs, silver, tables
 from fink_like.spark.checkpoint import Checkpoint
 from fink_like.spark.learning import learn_schemas
 from fink_like.spark.ledger import Ledger
 from fink_like.spark.rescore import Rescore
 from fink_like.spark.schema_store import SchemaStore
 from fink_like.spark.scoring import Scoring
+from fink_like.spark.shadow import Shadow
 
 JOB = "science"
 
@@ -27,13 +28,16 @@ def table(spark, settings):
 def run(settings, spark, until_caught_up=False):
     """Start the job; parameters and return as `fink_like.jobs.ingest.run`."""
     surveys = survey_declarations.load_all(settings.conf / "surveys")
-    specs = live_modules(settings, surveys)
+    specs = modules(settings, surveys)
+    live = [spec for spec in specs if spec.state == registry.LIVE]
     bronze = tables.create_bronze(spark, settings)
-    path, _ = tables.create_silver(spark, settings, tables.silver_fields(surveys, specs))
+    path, _ = tables.create_silver(spark, settings, tables.silver_fields(surveys, live))
     checkpoint = Checkpoint(spark, settings, JOB)
     checkpoint.check(path)
+    module_runs.note(spark, settings, specs, checkpoint.log.done() + 1)
     store = SchemaStore(spark, settings, surveys)
     scoring = Scoring(spark, settings, specs, checkpoint.folder)
+    shadow = Shadow(spark, settings, specs)
 
     def one_batch(rows, batch_id):
         readable = rows.where("state = 'ok'")
@@ -45,7 +49,8 @@ def run(settings, spark, until_caught_up=False):
             return silver.rows(readable, surveys, store.pick(keys), specs, **options)
 
         def append(frame):
-            tables.append(frame, path, checkpoint.app_id, batch_id, checkpoint.note(batch_id))
+            with shadow.beside(frame, checkpoint.app_id, batch_id) as alerts:
+                tables.append(alerts, path, checkpoint.app_id, batch_id, checkpoint.note(batch_id))
 
         fared = scoring.write(batch_id, scored, append)
         files = commits.files_of(commits.commit_of(spark, path, checkpoint.app_id, batch_id))
@@ -72,10 +77,14 @@ def errands(settings, spark):
                    {**Upkeep(spark, settings, JOB).handlers(), "rescore": again.night})
 
 
+def modules(settings, surveys):
+    """The modules that ``conf/modules.yaml`` calls live or shadow, in the order they run."""
+    return registry.load(settings.modules, settings.conf / "modules.yaml", tuple(surveys))
+
+
 def live_modules(settings, surveys):
-    """The modules that ``conf/modules.yaml`` calls live, in the order they run."""
-    specs = registry.load(settings.modules, settings.conf / "modules.yaml", tuple(surveys))
-    return [spec for spec in specs if spec.state == registry.LIVE]
+    """Those that it calls live: their results are in silver, and offered to filters."""
+    return [spec for spec in modules(settings, surveys) if spec.state == registry.LIVE]
 
 
 def schemas_in(rows, spark, bronze, store):

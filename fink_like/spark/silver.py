@@ -3,6 +3,7 @@
 from pyspark.sql import functions as F
 
 from fink_like import __version__
+from fink_like.kit.registry import SHADOW
 from fink_like.packets import normalise
 from fink_like.spark.avro import Decoder
 from fink_like.spark.tables import silver_fields
@@ -25,6 +26,7 @@ def rows(frame, surveys, known, specs, **scoring):
     known : dict
         Survey name -> list of PacketSchema, all that occur in the batch.
     specs : list of ModuleSpec
+        Those in shadow get columns behind silver's own.
     **scoring
         Of `fink_like.spark.udfs.score`: limits, what is off, the tally.
 
@@ -34,7 +36,7 @@ def rows(frame, surveys, known, specs, **scoring):
     """
     frame.sparkSession.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", SCORED_ROWS)
     alerts = neutral(frame, surveys, known)
-    fields = silver_fields(surveys, specs)
+    fields = silver_fields(surveys, sorted(specs, key=lambda spec: spec.state == SHADOW))
     if specs:
         present = set(leaves(fields))
         alerts = (alerts.select("*", score(specs, present, **scoring).alias("modules"))

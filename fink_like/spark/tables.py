@@ -11,7 +11,7 @@ from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql.types import StructType
 
-from fink_like.bookkeeping import DELIVERIES, DUPLICATES, LEDGER
+from fink_like.bookkeeping import DELIVERIES, DUPLICATES, LEDGER, MODULE_RUNS
 from fink_like.spark import commits
 from fink_like.spark.control import ControlFolder
 from fink_like.vocabulary import BRONZE, NEUTRAL, Struct
@@ -27,6 +27,10 @@ PROPERTIES = {
 BRONZE_TABLE, SILVER_TABLE = "bronze", "silver"
 RESCORES_TABLE, DELIVERIES_TABLE = "rescores", "deliveries"
 DUPLICATES_TABLE, LEDGER_FOLDER = "duplicates", "ledger"
+SHADOW_TABLE, MODULE_RUNS_TABLE = "shadow", "module_runs"
+
+SHADOW_KEYS = ("survey", "night", "diaSourceId", "diaObjectId", "midpointMjdTai", "packet")
+"""What the results of modules in shadow stand beside."""
 
 
 def ddl(fields):
@@ -62,6 +66,12 @@ def silver_fields(surveys, specs):
     return (*NEUTRAL, *(s.own for s in surveys.values()), *(spec.struct for spec in specs))
 
 
+def shadow_fields(specs):
+    """Columns of the table of shadow results: which alert, one struct a module in shadow."""
+    keys = [field for field in NEUTRAL if field.name in SHADOW_KEYS]
+    return (*keys, *(spec.struct for spec in specs))
+
+
 def create_bronze(spark, settings):
     """Make bronze if it is not there; return its path."""
     return _create(spark, settings.path(BRONZE_TABLE), BRONZE, ("night", "state"))
@@ -69,11 +79,24 @@ def create_bronze(spark, settings):
 
 def create_silver(spark, settings, fields):
     """Make silver and rescores, or widen them by new columns, before a stream starts."""
-    paths = [settings.path(name) for name in (SILVER_TABLE, RESCORES_TABLE)]
-    for path in paths:
-        _create(spark, path, fields, ("night",))
-        _widen(spark, path, fields)
-    return paths
+    return [_create_wide(spark, settings.path(name), fields)
+            for name in (SILVER_TABLE, RESCORES_TABLE)]
+
+
+def create_shadow(spark, settings, specs):
+    """Make the table of shadow results, or widen it; return its path."""
+    return _create_wide(spark, settings.path(SHADOW_TABLE), shadow_fields(specs))
+
+
+def _create_wide(spark, path, fields):
+    _create(spark, path, fields, ("night",))
+    _widen(spark, path, fields)
+    return path
+
+
+def create_module_runs(spark, settings):
+    """Make the table of what ran when; return its path."""
+    return _create(spark, settings.path(MODULE_RUNS_TABLE), MODULE_RUNS, ())
 
 
 def create_deliveries(spark, settings):
