@@ -6,7 +6,7 @@
 (5, 3, 4)
 
 BLAS picks its algorithm by the size of the matrices: one row alone differs in the last digits from
-the same row in a batch (tried: OpenBLAS, 85 % of the results). So rows go in blocks of 64, the last
+the same row in a batch (tried: OpenBLAS, 84 % of the results). So rows go in blocks of 64, the last
 filled up with zeros: every product has the same shape, whatever the batch.
 """
 
