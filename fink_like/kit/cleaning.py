@@ -114,7 +114,8 @@ def outliers(lc, n_sigma=5.0, window=5):
     `n_sigma` times its error and their scatter (1.4826 times the median absolute deviation), added
     in quadrature: a steep rise scatters its neighbours and is safe. The first and last point of a
     band are never outliers, nothing behind them contradicts; nor is any in a band with fewer than
-    `window` points.
+    `window` points. Not for stars that vary faster than they are seen: it takes 4.5 % of the points
+    of 103 RR Lyrae (SDSS Stripe 82), but 0.15 % of those of 458 supernovae Ia (ZTF BTS).
 
     Parameters
     ----------

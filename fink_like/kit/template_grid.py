@@ -18,8 +18,9 @@ constant in each band, follow in closed form; the best of all is the answer.
 >>> template_flux(grid, fit, lc.mjd, lc.band).values.round().tolist()
 [135.0, 605.0, 998.0]
 
-Cost: 0.03 to 0.1 us for a template at one epoch and 25 points, if the grid has 8 templates or more;
-with fewer it is up to 0.35 us. So put shapes into the grid and only the epoch into the trials.
+Cost: 0.02 to 0.1 us for a template at one epoch and 25 points, if the grid has four templates or
+more, 0.3 us for one alone: so put shapes into the grid and only the epoch into the trials. The
+first fit of a process takes 0.6 s, on a machine that has never compiled it 6 s.
 """
 
 from dataclasses import dataclass
