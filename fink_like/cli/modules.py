@@ -127,13 +127,13 @@ def backfill(given):
     from fink_like.modules import backfill as door
     settings = settings_of(given)
     wanted, tried, scored = door.nights(settings, given.nights), 0, 0
+    request = {"module": given.module, "failed": given.failed, "send": given.send or given.failed}
     for number, (night, did) in enumerate(door.backfill(
-            settings, given.module, wanted, lambda: spark_session(settings), given.failed,
-            given.send or given.failed, given.wait), 1):
+            settings, wanted, request, lambda: spark_session(settings), given.wait), 1):
         tried, scored = tried + did["alerts"], scored + did["scored"]
         print(f"night {night} ({number} of {len(wanted)}): {did['scored']} of {did['alerts']} "
               "alerts scored", flush=True)
-    fate = "" if given.send or given.failed else ", marked retrospective, not sent"
+    fate = "" if request["send"] else ", marked retrospective, not sent"
     print(f"{given.module}: {len(wanted)} nights, {scored} of {tried} alerts have a new revision "
           f"in rescores{fate}")
     return int(scored < tried)

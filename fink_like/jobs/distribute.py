@@ -45,13 +45,10 @@ def run(settings, spark, until_caught_up=False):
                           batch_id, checkpoint.note(batch_id))
             return
         routes = checkpoint.freeze(batch_id, {"routes": filters.routes()})["routes"]
-        kafka.ensure_topics(settings, [r["topic"] for r in routes])
-        partitions = kafka.topics(settings, kafka.out_servers(settings))
-        routes = [{**route, "partitions": partitions[route["topic"]]} for route in routes]
-        matched = substreams.route(alerts, routes, specs)
+        matched = substreams.route(alerts, with_topics(settings, routes), specs)
         if again:
             matched = substreams.not_sent_before(matched, tables.read(spark, deliveries))
-        matched.persist()
+        matched = matched.persist()
         sent = messages(matched, settings, spark, store, specs).persist()
         kafka.send(sent.where("outcome = 'sent'"), settings)
         noted = sent.selectExpr(*NOTED, "current_timestamp() AS sent_at",
@@ -66,6 +63,13 @@ def run(settings, spark, until_caught_up=False):
     both = tables.stream(spark, silver, max_bytes).unionByName(
         tables.stream(spark, rescores, max_bytes))
     return checkpoint.start(both, one_batch, trigger)
+
+
+def with_topics(settings, routes):
+    """Routes with the number of partitions of their topics; these are made if they are missing."""
+    kafka.ensure_topics(settings, [r["topic"] for r in routes])
+    partitions = kafka.topics(settings, kafka.out_servers(settings))
+    return [{**route, "partitions": partitions[route["topic"]]} for route in routes]
 
 
 def wants_restart(settings, checkpoint):

@@ -1,8 +1,10 @@
 """The kit: what a science module is written with, and what runs it. No Spark, no network."""
 
 from fink_like.kit.applies import ALWAYS, at_least, has
+from fink_like.kit.cleaning import binned, joined, outliers
 from fink_like.kit.cutout_shapes import cutout_statistics
 from fink_like.kit.cutouts import Cutouts, StampStatus
+from fink_like.kit.fits import linear_model, polynomial_fit
 from fink_like.kit.image_moments import centroids, moments
 from fink_like.kit.lightcurve import (LIGHT_CURVE, MAG_PER_RELATIVE_FLUX, LightCurve, linear_fit,
                                       magnitudes, weighted_mean)
@@ -14,5 +16,6 @@ from fink_like.vocabulary import BANDS, Field, Status
 
 __all__ = ["ALWAYS", "BANDS", "Cutouts", "Field", "LIGHT_CURVE", "LightCurve",
            "MAG_PER_RELATIVE_FLUX", "ModuleSpec", "PointSpread", "Ragged", "StampStatus", "Status",
-           "at_least", "centroids", "cutout_statistics", "has", "linear_fit", "magnitudes",
-           "moments", "resampled", "science_module", "weighted_mean"]
+           "at_least", "binned", "centroids", "cutout_statistics", "has", "joined", "linear_fit",
+           "linear_model", "magnitudes", "moments", "outliers", "polynomial_fit", "resampled",
+           "science_module", "weighted_mean"]

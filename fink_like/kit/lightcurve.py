@@ -44,6 +44,8 @@ class LightCurve:
     def of(cls, *columns):
         """From the columns named in `LIGHT_CURVE`, sorted by time where they are not.
 
+        Points without a time come last in their row.
+
         Raises
         ------
         ModuleError
@@ -51,9 +53,9 @@ class LightCurve:
         """
         mjd, *others = columns
         light_curve = cls(mjd, *(mjd.with_values(mjd.aligned(other)) for other in others))
-        backwards = (np.diff(mjd.values) < 0) & (np.diff(mjd.shape.ids) == 0)
+        backwards = ~(np.diff(mjd.values) >= 0) & (np.diff(mjd.shape.ids) == 0)  # or no time
         if backwards.any():
-            return light_curve._at(np.lexsort((mjd.values, mjd.shape.ids)), mjd.shape)
+            return light_curve._at(mjd.order(), mjd.shape)
         return light_curve
 
     def __len__(self):
@@ -94,6 +96,12 @@ class LightCurve:
         unpaired = (self.kind == KINDS.index(FORCED)) & (self.paired != 1)
         return (unpaired | (self.kind == KINDS.index(DETECTION))) & self._measured()
 
+    @property
+    def is_limit(self):
+        """Mask of the points that `limits` keeps."""
+        known = np.isfinite(self.mjd) & (self.flux_err > 0) & np.isfinite(self.flux_err)
+        return (self.kind == KINDS.index(LIMIT)) & known
+
     def detections(self):
         """Points found in the difference image, with finite time and flux and an error > 0."""
         return self.select(self.is_detection)
@@ -107,8 +115,7 @@ class LightCurve:
 
     def limits(self):
         """Exposures without a detection: ``5 * flux_err`` is the limiting flux."""
-        known = np.isfinite(self.mjd) & (self.flux_err > 0) & np.isfinite(self.flux_err)
-        return self.select((self.kind == KINDS.index(LIMIT)) & known)
+        return self.select(self.is_limit)
 
     def _measured(self):
         finite = np.isfinite(self.mjd) & np.isfinite(self.flux) & np.isfinite(self.flux_err)

@@ -186,10 +186,28 @@ class Ragged(np.lib.mixins.NDArrayOperatorsMixin):
     def sorted(self):
         """Values ascending within each row, NaN last.
 
-        Rows of similar length are stacked into one matrix, padded to the next power of two with
-        NaN, and sorted by numpy's vector instructions: 3 to 5 times faster than ``lexsort``.
+        3 to 5 times faster than ``lexsort``, see `_blocks`.
         """
         result = np.empty(len(self.values))
+        for block, places, inside in self._blocks():
+            block.sort(axis=1)
+            result[places] = block[inside]
+        return self.with_values(result)
+
+    def order(self):
+        """Flat places that put each row in ascending order, equal values as they came, NaN last."""
+        result = np.empty(len(self.values), dtype=np.int64)
+        for block, places, inside in self._blocks():
+            start = places[np.cumsum(inside.sum(axis=1)) - inside.sum(axis=1)]
+            result[places] = (start[:, None] + block.argsort(axis=1, kind="stable"))[inside]
+        return result
+
+    def _blocks(self):
+        """Rows of similar length, stacked into matrices that numpy's vector instructions sort.
+
+        Yields the matrix, padded by NaN to the next power of two, the flat places of its values,
+        and the mask of where they stand in it.
+        """
         widths = 1 << np.ceil(np.log2(np.maximum(self.counts, 1))).astype(int)
         for width in np.unique(widths[self.shape.filled]):
             rows = np.flatnonzero((widths == width) & self.shape.filled)
@@ -197,9 +215,7 @@ class Ragged(np.lib.mixins.NDArrayOperatorsMixin):
             places = (self.shape.offsets[rows, None] + np.arange(width))[inside]
             block = np.full(inside.shape, np.nan)
             block[inside] = self.values[places]
-            block.sort(axis=1)
-            result[places] = block[inside]
-        return self.with_values(result)
+            yield block, places, inside
 
     def percentiles(self, *percents):
         """Exact percentiles of each row, by linear interpolation as ``numpy.percentile``.

@@ -31,19 +31,18 @@ def nights(settings, words):
     return sorted(set(found))
 
 
-def backfill(settings, module, wanted, session, failed=False, send=False, patience=3600.0):
+def backfill(settings, wanted, request, session, patience=3600.0):
     """Have nights scored again.
 
     Parameters
     ----------
     settings : Settings
-    module : str
     wanted : list of int
         Nights.
+    request : dict
+        ``module``, ``failed`` and ``send``, see `fink_like.spark.rescore.Rescore.night`.
     session : callable
         As `fink_like.ask.ask` takes it.
-    failed, send : bool
-        See `fink_like.spark.rescore.Rescore.night`.
     patience : float
         Seconds to wait for a running job, each night.
 
@@ -53,6 +52,5 @@ def backfill(settings, module, wanted, session, failed=False, send=False, patien
         Night, and ``alerts`` tried and ``scored``.
     """
     for night in wanted:
-        request = {"do": "rescore", "module": module, "night": night, "failed": failed,
-                   "send": send, "request": uuid.uuid4().hex}
-        yield night, ask(settings, "science", request, session, patience)
+        asked = {"do": "rescore", "night": night, "request": uuid.uuid4().hex, **request}
+        yield night, ask(settings, "science", asked, session, patience)

@@ -67,6 +67,11 @@ def test_points_out_of_order_are_sorted_with_their_values():
     assert lc.band.row(1).tolist() == [BANDS.index(b) for b in "rig"]
 
 
+def test_a_point_without_time_does_not_hide_that_others_are_out_of_order():
+    lc = Batch(alerts([light_curve([2, None, 1], [20, 0, 10], 1)])).light_curve
+    assert lc.usable().mjd.row(0).tolist() == [1, 2] and lc.flux.row(0).tolist() == [10, 20, 0]
+
+
 def test_line_equals_polyfit_at_large_mjd():
     rng = np.random.default_rng(3)
     times = [61000 + np.sort(rng.uniform(0, 20, n)) for n in (2, 3, 40, 200)]

@@ -41,6 +41,15 @@ def test_order_statistics_equal_numpy(rows):
         np.testing.assert_array_equal(ragged.sorted().row(i), np.sort(row))
 
 
+@given(st.lists(st.lists(st.sampled_from([0.0, -0.0, 1.5, -2.0, np.nan, np.inf]), max_size=20)))
+@settings(max_examples=100, deadline=None)
+def test_the_order_of_each_row_is_stable_with_nan_last(rows):
+    ragged = Ragged.from_lists(rows)
+    expected = [ragged.shape.offsets[i] + place for i, row in enumerate(rows)
+                for place in np.argsort(row, kind="stable")]
+    assert ragged.order().tolist() == expected
+
+
 @given(ROWS, st.data())
 @settings(max_examples=200, deadline=None)
 def test_selections_equal_a_loop(rows, data):
