@@ -17,6 +17,7 @@ from fink_like.reports import JOBS, SmallFiles, filesystem
 from fink_like.vocabulary import AB_ZEROPOINT, LIGHT_CURVE
 
 LEDGER, DEAD_LETTERS, DUPLICATES = "ledger", "dead_letters", "duplicates"
+MODULE_RUNS = "module_runs"
 PLACE = list(bookkeeping.PLACE)  # as pandas wants it
 
 MAGNITUDE_SNR = 3.0  # below, a magnitude and its error say less than the 5-sigma limit
@@ -35,8 +36,9 @@ def open_table(data, name, nights=None, columns=None, where=None, duplicates=Tru
         The broker's data folder, setting ``data``.
     name : str
         ``silver``, ``rescores``, ``bronze`` or ``deliveries``; ``ledger``: what each batch of each
-        job did; ``dead_letters``: rows of bronze that could not be read, and have not been read
-        later either. Columns are described in `fink_like.vocabulary`.
+        job did; ``shadow``: results of modules in shadow; ``module_runs``: which module was run in
+        which batches of science, with hashes; ``dead_letters``: rows of bronze that could not be
+        read, and have not been read later either. Columns are described in `fink_like.vocabulary`.
     nights : int or iterable of int, optional
         Observing nights YYYYMMDD; all if not given.
     columns : iterable of str, optional
@@ -64,6 +66,8 @@ def open_table(data, name, nights=None, columns=None, where=None, duplicates=Tru
     """
     if name == DEAD_LETTERS:
         return _dead_letters(data, nights, columns, where)
+    if name == MODULE_RUNS and columns is None:
+        return _module_runs(data)
     if not duplicates:
         return _first_ones(data, name, nights, columns, where)
     dataset = open_dataset(data, name)
@@ -99,6 +103,16 @@ def _dead_letters(data, nights, columns, where):
     rows = open_table(data, "bronze", nights, [*chosen, *PLACE, "attempt"],
                       unread if where is None else unread & where)
     return rows.merge(still, on=[*PLACE, "attempt"])[chosen]
+
+
+def _module_runs(data):
+    """With ``last_batch``: the one before the module's next row, or the newest that was scored."""
+    runs = frame(open_dataset(data, MODULE_RUNS).to_table())
+    runs = runs.sort_values(["first_batch", "began_at"], kind="stable", ignore_index=True)
+    names = SmallFiles(data, "jobs", "science", "reports").names()
+    newest = max((int(name.removesuffix(".json")) for name in names), default=-1)
+    following = runs.groupby("module")["first_batch"].shift(-1)
+    return runs.assign(last_batch=(following - 1).fillna(newest).astype("int64"))
 
 
 def _first_ones(data, name, nights, columns, where):
