@@ -78,3 +78,12 @@ MODULE_RUNS = (
     Field("began_at", "timestamp", "", "time.epoch", "When that job started."),
 )
 """One row whenever a science module has changed, or was put on or off."""
+
+LABELS = (
+    Field("object", "string", "", "meta.id", "The object, as the survey writes its id (objectId)."),
+    Field("class", "string", "", "src.class", "What it is, such as SN Ia."),
+    Field("source", "string", "", "meta.bib", "Who says so: a survey, a paper, a person."),
+    Field("date", "string", "", "time.epoch", "When they said it, YYYY-MM-DD; null: not known."),
+    Field("confidence", "double", "", "stat.probability", "How sure, 0 to 1; null: not given."),
+)
+"""What is known of objects, brought by the operator."""

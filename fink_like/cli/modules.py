@@ -92,6 +92,59 @@ def list_modules(given):
         page.listed(found, page.console())
 
 
+@command(option("first", help="a module, live or in shadow"), option("second", help="another"),
+         option("--night", nargs="+", required=True, metavar="NIGHT",
+                help="YYYYMMDD, or YYYYMMDD-YYYYMMDD for all between"),
+         option("--plots", metavar="FOLDER", help="draw each output there, as PNG"),
+         option("--class", dest="wanted", metavar="CLASS",
+                help="of labelled objects: what a positive --verdict means"),
+         option("--verdict", metavar="OUTPUT", help="a boolean, or a number with --threshold"),
+         option("--threshold", type=float, help="a number at or above it is positive"), DATA,
+         example="fink-like module compare rates rates_next --night 20260310",
+         name="module compare")
+def compare(given):
+    """Show where two science modules agree, and which verdicts have changed."""
+    from fink_like import labels
+    from fink_like.kit import registry
+    from fink_like.modules import backfill, page
+    from fink_like.modules import compare as door
+    settings, names = settings_of(given), (given.first, given.second)
+    if bool(given.wanted) != bool(given.verdict):
+        raise ConfigError("--class and --verdict go together: which output means that class?")
+    found = door.alerts(settings, *names, backfill.nights(settings, given.night))
+    spec = registry.find(settings.modules)[given.first]
+    page.compared(names, door.compare(found, *names, spec.struct.fields), page.console())
+    if given.wanted:
+        known = labels.of_objects(labels.read(settings))
+        page.judged(door.against_labels(found, names, given.verdict, known, given.wanted,
+                                        given.threshold), given.wanted, page.console())
+    if given.plots:
+        from fink_like.modules import plots
+        for path in plots.compared(found, names, spec.outputs, given.plots):
+            print(f"wrote {path}")
+
+
+@command(option("file", help="CSV or Parquet: object, class, source, date, confidence"), DATA,
+         example="fink-like labels add bts.csv", name="labels add")
+def add_labels(given):
+    """Add labels of objects, for training and for purity; those that are known are not repeated."""
+    from fink_like import labels
+    new, every = labels.add(settings_of(given), given.file)
+    print(f"{new} of {every} labels are new")
+
+
+@command(DATA, example="fink-like labels show", name="labels show")
+def show_labels(given):
+    """Count the labels by class and source."""
+    from fink_like import labels
+    found = labels.read(settings_of(given))
+    if found.empty:
+        print("no labels yet: fink-like labels add FILE")
+        return
+    counts = found.groupby(["class", "source"]).size().rename("labels").reset_index()
+    print(counts.to_string(index=False))
+
+
 @command(NAME, DATA, example="fink-like module resume my_module --data /data/broker",
          name="module resume")
 def resume(given):

@@ -144,3 +144,39 @@ def columns(found, words, to):
         table.add_row(name, field.type, field.unit, field.doc)
     to.print(table)
     to.print(f"{len(chosen)} of {len(found)} columns")
+
+
+def compared(names, agreements, to):
+    """A table of all outputs, then changed verdicts with examples."""
+    first, second = names
+    table = Table("output", "unit", title=f"{first} and {second}", title_justify="left")
+    for name in ("both", f"only {first}", f"only {second}", "equal", "median difference",
+                 "scatter", "correlation"):
+        table.add_column(name, justify="right")
+    for one in agreements:
+        numbers = (_figure(value) for value in (one.difference, one.scatter, one.correlation))
+        table.add_row(one.output, one.unit, str(one.both), str(one.only_first),
+                      str(one.only_second), "-" if one.equal != one.equal else f"{one.equal:.1%}",
+                      *numbers)
+    to.print(table)
+    for one in agreements:
+        for before, after, count in one.changes:
+            to.print(f"{one.output}: {before} became {after}: {count} alerts")
+        if one.examples:
+            words = "; ".join(f"alert {alert}: {_written(a)} became {_written(b)}"
+                              for alert, a, b in one.examples)
+            to.print(f"{one.output}, such as {words}")
+
+
+def _figure(value):
+    return "-" if value != value else f"{value:.4g}"
+
+
+def judged(lines, wanted, to):
+    """Purity and completeness of each module."""
+    for line in lines:
+        shares = (f"{name} " + ("not known, n = 0" if line[name] is None else
+                                "{:.2f} ({:.2f} to {:.2f})".format(*line[name]))
+                  for name in ("purity", "completeness"))
+        to.print(f"{line['module']}: {', '.join(shares)}; {line['positive']} positive and "
+                 f"{line['wanted']} {wanted} among {line['labelled']} labelled objects")

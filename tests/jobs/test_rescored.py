@@ -9,6 +9,8 @@ from fink_like.client import open_table
 from fink_like.errors import BrokerError, ConfigError
 from fink_like.jobs import distribute, ingest, science
 from fink_like.modules.backfill import nights
+from fink_like.spark import lease
+from fink_like.spark.control import ControlFolder
 
 ZTF = "ztf_20250101_programid1"
 MODULE = '''
@@ -115,6 +117,7 @@ def test_history_is_backfilled_with_new_outputs_and_not_sent(street, project, at
         text.replace(f"{twice},{points}", f"{points},{twice}"))
     street.run(science)  # widens the tables
     night, = nights(street.settings, ["20200101-20991231"])
+    lease.release(ControlFolder(street.spark, street.settings.path("jobs", "science")))
     assert at_home(street.settings, "backfill", "doubled", "--nights", str(night)) == 0
     assert "60 of 60 alerts have a new revision" in capsys.readouterr().out
     again = scores(street, "rescores")

@@ -34,7 +34,8 @@ def send(street, project, seed):
 
 
 @pytest.mark.slow
-def test_a_new_version_in_shadow_writes_beside_the_live_one(project, make_street):
+def test_a_new_version_in_shadow_writes_beside_the_live_one(project, make_street, at_home, capsys,
+                                                            tmp_path):
     next_version(project)
     states(project)
     street = make_street()
@@ -53,6 +54,13 @@ def test_a_new_version_in_shadow_writes_beside_the_live_one(project, make_street
     assert len(both) == 40
     assert (both["rates_next.n_points"] >= both["rates.n_points"]).all()
     assert (both["rates_next.n_points"] > both["rates.n_points"]).any()
+    capsys.readouterr()
+    plots = str(tmp_path / "plots")
+    assert at_home(street.settings, "module", "compare", "rates", "rates_next", "--night",
+                   "20200101-20991231", "--plots", plots) == 0
+    said = capsys.readouterr().out
+    assert "rates and rates_next" in said and "version: 1.0 became 2.0: 40 alerts" in said
+    assert "n_points.png" in said and (tmp_path / "plots" / "n_points.png").exists()
     street.run(science, distribute)  # nothing new: nothing is written twice
     assert len(open_table(street.settings.data, "shadow")) == 40
 
