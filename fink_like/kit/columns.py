@@ -1,4 +1,4 @@
-"""From Arrow to what a module sees, and back.
+"""From Arrow to what a module sees; `outputs` is the way back.
 
 ========================  ============================================================
 Spark SQL type            what the compute function is given
@@ -14,13 +14,12 @@ lc.band, lc.kind          `Ragged` of int8 places in `lightcurve.CODES`, -1: non
 a column nobody has       float64, all NaN
 ========================  ============================================================
 
-What it returns is stricter: the declared type or nothing. NaN and infinity become null.
+What it returns is stricter: the declared type or nothing.
 """
 
 from functools import cached_property
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -121,79 +120,3 @@ def from_arrow(column, labels=None):
     if pa.types.is_integer(column.type) or pa.types.is_floating(kind) or pa.types.is_null(kind):
         return column.cast(pa.float64()).to_numpy(zero_copy_only=False)
     raise ModuleError(f"a module cannot take a column of type {kind}")
-
-
-def to_arrow(values, field, n_rows):
-    """One output as an Arrow array of its declared type; NaN, infinity and None become null.
-
-    Parameters
-    ----------
-    values : array_like or Ragged
-        One value a row. Whole numbers with gaps: floats with NaN, or a masked array.
-    field : Field
-    n_rows : int
-
-    Raises
-    ------
-    ModuleError
-        Wrong length, or values that are not of the declared type.
-    """
-    if isinstance(values, pd.Series) and not values.index.equals(pd.RangeIndex(n_rows)):
-        raise ModuleError(f"output {field.name}: its index is not 0 to {n_rows - 1}; "
-                          "return rows in the order they came, with a fresh index")
-    if not isinstance(values, Ragged) and field.type != "array<float>":
-        values = np.asanyarray(values)  # a masked array stays one; making one costs 4 us
-        if values.ndim != 1:
-            raise ModuleError(f"output {field.name}: shape {values.shape} in place of ({n_rows},)")
-    if len(values) != n_rows:
-        raise ModuleError(f"output {field.name}: {len(values)} values for {n_rows} rows")
-    try:
-        return _CONVERT.get(field.type, _number)(values, ARROW_TYPES[field.type])
-    except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
-        raise ModuleError(f"output {field.name} is declared {field.type}: {error}") from error
-
-
-def _number(values, kind):
-    holes = np.ma.getmask(values)  # a single False: no mask
-    values = np.ma.getdata(values)
-    if values.dtype.kind not in "fiu":
-        raise TypeError(f"got {values.dtype}")
-    if pa.types.is_floating(kind):
-        with np.errstate(over="ignore"):
-            values = values.astype(kind.to_pandas_dtype())
-        return pa.array(values, mask=holes | ~np.isfinite(values))
-    if values.dtype.kind == "f":
-        if pa.types.is_int64(kind):
-            raise TypeError("got floats, which hold no 64-bit number; use a masked array for gaps")
-        holes = holes | ~np.isfinite(values)
-        values = np.where(holes, 0, values)
-    # A safe cast: refuses fractions and overflow.
-    return pa.array(values, mask=holes if np.ndim(holes) else None).cast(kind)
-
-
-def _boolean(values, kind):
-    holes = np.ma.getmaskarray(values)
-    values = np.ma.getdata(values)
-    if values.dtype.kind == "f":
-        holes = holes | np.isnan(values)
-        if not np.isin(values[~holes], (0, 1)).all():
-            raise ValueError("got numbers other than 0 and 1")
-        values = values == 1
-    if values.dtype != bool:
-        raise TypeError(f"got {values.dtype}")
-    return pa.array(values, kind, mask=holes)
-
-
-def _text(values, kind):
-    return pa.array(np.ma.filled(values.astype(object), None), kind, from_pandas=True)
-
-
-def _list(values, kind):
-    if not isinstance(values, Ragged):
-        return pa.array([None if row is None else np.asarray(row, dtype=np.float32)
-                         for row in values], kind)
-    points = _number(values.values, kind.value_type)
-    return pa.ListArray.from_arrays(pa.array(values.shape.offsets, pa.int32()), points)
-
-
-_CONVERT = {"boolean": _boolean, "string": _text, "array<float>": _list}

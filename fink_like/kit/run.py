@@ -7,14 +7,15 @@ and told in the module's `Outcome`.
 
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 
 from fink_like.errors import ModuleError, TimedOut
-from fink_like.kit.columns import ARROW_TYPES, Batch, to_arrow
+from fink_like.kit.columns import Batch
+from fink_like.kit.outputs import checked, columns
 from fink_like.vocabulary import Status
 
 FAULTS = (Status.FAILED, Status.TIMED_OUT, Status.OFF)
@@ -46,14 +47,14 @@ class Outcome:
     message: str = ""
 
 
-def run(specs, columns, watch=None, off=NOTHING_OFF):
+def run(specs, inputs, watch=None, off=NOTHING_OFF):
     """Outputs of all modules.
 
     Parameters
     ----------
     specs : list of ModuleSpec
         In the order of `registry.load`: a module after those it takes outputs from. Not empty.
-    columns : dict of str to pyarrow.Array
+    inputs : dict of str to pyarrow.Array
         `registry.external_inputs`, by dotted name, all of one length; a survey-only column may be
         absent.
     watch : callable, optional
@@ -69,7 +70,7 @@ def run(specs, columns, watch=None, off=NOTHING_OFF):
     list of Outcome
         One for each module that was run.
     """
-    batch, statuses, results, outcomes = Batch(columns), {}, [], []
+    batch, statuses, results, outcomes = Batch(inputs), {}, [], []
     for spec in specs:
         attempt = _Attempt(spec, batch)
         if spec.name in off:
@@ -96,8 +97,7 @@ class _Attempt:
         self.status = np.zeros(len(batch), dtype=np.int8)
         self.rows = np.arange(0)
         self.message = ""
-        self.pieces = [(self.rows, {f.name: pa.array([], ARROW_TYPES[f.type])
-                                    for f in spec.outputs})]
+        self.pieces = []  # (rows, their outputs)
 
     def make(self, statuses, watch):
         """Compute the rows that it applies to; those without an answer in the end have a fault."""
@@ -134,35 +134,38 @@ class _Attempt:
                 self._compute(rows[middle:])
             return
         try:
-            self.pieces.append((rows, _checked(self.spec, found, len(rows))))
+            self.pieces.append((rows, checked(found, self.spec.outputs, len(rows))))
         except ModuleError as error:
             self._note(error)
 
     def _done(self):
-        return np.concatenate([rows for rows, _ in self.pieces], dtype=np.int64)
+        return np.concatenate([np.arange(0), *(rows for rows, _ in self.pieces)])
 
     def _note(self, error):
         """Keep the first error, as text: its traceback would keep the batch in memory."""
         if not self.message:
             self.message = _told(error)
 
+    @cached_property
+    def outputs(self):
+        """Its outputs, a column each."""
+        return columns(self.spec.outputs, self.pieces, len(self.batch))
+
     def struct(self):
         """Outputs, status and version as one Arrow array."""
-        pieces = [piece for rows, piece in self.pieces if len(rows)] or [self.pieces[0][1]]
-        places = _places(self._done(), len(self.batch))
-        outputs = [_scatter([piece[field.name] for piece in pieces], places)
-                   for field in self.spec.outputs]
         version = pa.repeat(pa.scalar(self.spec.version), len(self.status))
-        return pa.StructArray.from_arrays([*outputs, pa.array(self.status), version],
+        return pa.StructArray.from_arrays([*self.outputs, pa.array(self.status), version],
                                           names=[field.name for field in self.spec.struct.fields])
 
     def outcome(self):
         """How it fared."""
-        done = max(len(self._done()), 1) * len(self.spec.outputs)
-        nulls = sum(values.null_count for _, piece in self.pieces for values in piece.values())
+        done = len(self._done())
+        left = len(self.outputs) * (len(self.batch) - done)
+        nulls = sum(column.null_count for column in self.outputs) - left
         mine = self.status[self.rows]
         return Outcome(self.spec.name, len(self.rows), int((mine == Status.FAILED).sum()),
-                       int((mine == Status.TIMED_OUT).sum()), nulls / done, self.message)
+                       int((mine == Status.TIMED_OUT).sum()),
+                       nulls / max(done * len(self.outputs), 1), self.message)
 
 
 def _status(spec, batch, statuses):
@@ -184,34 +187,6 @@ def _reasons(spec, batch, statuses):
             for fault in FAULTS:  # ours as well: to be scored again when the other one is
                 yield statuses[source] == fault, fault
             yield statuses[source] != Status.OK, Status.INPUT_MISSING
-
-
-def _checked(spec, found, n_rows):
-    """What a module returned, as Arrow arrays of the declared types, or ModuleError."""
-    if isinstance(found, pd.DataFrame):
-        found = {name: found[name] for name in found.columns}
-    if not isinstance(found, dict):
-        raise ModuleError(f"it returned a {type(found).__name__}, not a dict or DataFrame")
-    declared = {field.name for field in spec.outputs}
-    if set(found) != declared:
-        raise ModuleError(f"it returned {sorted(set(found) - declared, key=str)} undeclared and "
-                          f"left out {sorted(declared - set(found))}")
-    return {field.name: to_arrow(found[field.name], field, n_rows) for field in spec.outputs}
-
-
-def _places(rows, n_rows):
-    """Where each row of the batch stands in `rows`, null if not there; None: just where it is."""
-    if len(rows) == n_rows and (np.diff(rows) > 0).all():
-        return None
-    places = np.full(n_rows, -1, dtype=np.int64)
-    places[rows] = np.arange(len(rows))
-    return pa.array(places, mask=places < 0)
-
-
-def _scatter(arrays, places):
-    """Values of some rows put into a column of the whole batch, null elsewhere."""
-    values = arrays[0] if len(arrays) == 1 else pa.concat_arrays(arrays)
-    return values if places is None else values.take(places)
 
 
 def _told(error):

@@ -7,12 +7,15 @@ import pytest
 
 from fink_like.errors import ModuleError
 from fink_like.kit import Field, Ragged
-from fink_like.kit.columns import Batch, from_arrow, to_arrow
+from fink_like.kit.columns import Batch, from_arrow
+from fink_like.kit.outputs import checked, columns
 from fink_like.vocabulary import BANDS
 
 
 def back(values, kind, n_rows=None):
-    return to_arrow(values, Field("x", kind), len(values) if n_rows is None else n_rows).to_pylist()
+    fields, n_rows = (Field("x", kind),), len(values) if n_rows is None else n_rows
+    found = checked({"x": values}, fields, n_rows)
+    return columns(fields, [(np.arange(n_rows), found)], n_rows)[0].to_pylist()
 
 
 @pytest.mark.parametrize("column, expected", [
@@ -104,3 +107,18 @@ def test_outputs_become_their_declared_type(values, kind, expected):
 def test_other_outputs_are_refused(values, kind, says):
     with pytest.raises(ModuleError, match=says):
         back(values, kind, n_rows=1)
+
+
+@pytest.mark.parametrize("kind, values", [("float", [1.5, np.nan, np.inf]), ("int", [1, 2, 3]),
+                                          ("string", ["a", None, "c"]), ("boolean", [True, False, True])])
+def test_pieces_are_put_where_their_rows_are(kind, values):
+    """Other rows are null; the pieces may come in any order."""
+    fields, values = (Field("x", kind),), np.array(values, None if kind != "string" else object)
+    pieces = [(np.array(rows), checked({"x": values[part]}, fields, len(rows)))
+              for rows, part in (([7, 3], slice(0, 2)), ([5], slice(2, 3)))]
+    whole = back(values, kind)
+    found = columns(fields, pieces, 9)[0]
+    found.validate(full=True)
+    assert found.null_count == 6 + sum(value is None for value in whole)
+    assert [found.to_pylist()[row] for row in (7, 3, 5)] == whole
+    assert columns(fields, [], 4)[0].null_count == 4
