@@ -104,23 +104,22 @@ def _in_kafka(settings, topics):
 def _substreams(settings):
     """(topic, survey, alert id, revision) -> times it is on that substream."""
     found, consumer = {}, _consumer(settings)
-    for topic, partitions in kafka.topics(settings, kafka.out_servers(settings)).items():
-        if not topic.startswith("fink_"):
-            continue
-        for partition in range(partitions):
-            for message in _all(consumer, TopicPartition(topic, partition, 0)):
-                headers = dict(message.headers())
-                key = (topic, headers["survey"].decode(), int(headers["alert_id"]),
-                       int(headers["revision"]))
-                found[key] = found.get(key, 0) + 1
+    topics = kafka.topics(settings, kafka.out_servers(settings))
+    places = [TopicPartition(topic, partition, 0) for topic, partitions in topics.items()
+              if topic.startswith("fink_") for partition in range(partitions)]
+    ends = [consumer.get_watermark_offsets(place, timeout=20)[1] for place in places]
+    for message in _all(consumer, [p for p, end in zip(places, ends) if end], sum(ends)):
+        headers = dict(message.headers())
+        key = (message.topic(), headers["survey"].decode(), int(headers["alert_id"]),
+               int(headers["revision"]))
+        found[key] = found.get(key, 0) + 1
     consumer.close()
     return found
 
 
-def _all(consumer, place):
-    _, end = consumer.get_watermark_offsets(place, timeout=20)
-    consumer.assign([place])
-    left = end
+def _all(consumer, places, left):
+    """The messages of these partitions, so many in all; one by one each costs a second."""
+    consumer.assign(places)
     while left:
         for message in consumer.consume(min(left, 500), timeout=20):
             left -= 1

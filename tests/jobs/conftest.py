@@ -2,6 +2,7 @@
 
 import contextlib
 import shutil
+import time
 import uuid
 from pathlib import Path
 
@@ -115,19 +116,20 @@ class Street:
         """Messages on the substreams: list of (topic, headers, key, value)."""
         names = [name for name in kafka_tables.topics(self.settings)
                  if name.startswith(f"fink_{self.prefix}")]
-        found = []
         consumer = Consumer({"bootstrap.servers": self.settings.kafka.servers,
                              "group.id": uuid.uuid4().hex})
-        for name in names:
-            for partition in range(self.settings.kafka.substream_partitions):
-                place = TopicPartition(name, partition, 0)
-                _, end = consumer.get_watermark_offsets(place, timeout=10)
-                consumer.assign([place])
-                got = consumer.consume(end, timeout=20) if end else []
-                assert len(got) == end
-                found += [(name, dict(m.headers()), m.key(), m.value()) for m in got]
+        places = [TopicPartition(name, partition, 0) for name in names
+                  for partition in range(self.settings.kafka.substream_partitions)]
+        ends = [consumer.get_watermark_offsets(place, timeout=10)[1] for place in places]
+        # All at once: one after the other, each costs a second.
+        consumer.assign([place for place, end in zip(places, ends) if end])
+        found, until = [], time.monotonic() + 30
+        while len(found) < sum(ends):
+            found += consumer.consume(sum(ends) - len(found), timeout=1)
+            assert time.monotonic() < until, f"{len(found)} of {sum(ends)} messages came"
         consumer.close()
-        return found
+        found.sort(key=lambda m: (names.index(m.topic()), m.partition(), m.offset()))
+        return [(m.topic(), dict(m.headers()), m.key(), m.value()) for m in found]
 
 
 @pytest.fixture

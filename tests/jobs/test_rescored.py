@@ -7,7 +7,7 @@ import pytest
 from fink_like import books, cli, simulator
 from fink_like.client import open_table
 from fink_like.errors import BrokerError, ConfigError
-from fink_like.jobs import distribute, ingest, science
+from fink_like.jobs import distribute, science
 from fink_like.modules.backfill import nights
 from fink_like.spark import lease
 from fink_like.spark.control import ControlFolder
@@ -131,17 +131,12 @@ def test_history_is_backfilled_with_new_outputs_and_not_sent(street, project, at
     assert received(street) == before
     rows = open_table(street.settings.data, "rescores", columns=["doubled.twice", "revision"])
     assert len(rows) == 60
-
-
-@pytest.mark.slow
-def test_what_cannot_be_scored_again_is_refused(street):
     with pytest.raises(ConfigError, match="20300101"):
         nights(street.settings, ["20300101"])
     with pytest.raises(ConfigError, match="YYYYMMDD"):
         nights(street.settings, ["last"])
     answer = ask(street, ("module", "nobody"), ("request", "x"))
     assert "nobody is not live" in answer["error"]
-    street.run(ingest)
 
 
 def test_a_command_without_data_says_so(project, monkeypatch, tmp_path, capsys):
