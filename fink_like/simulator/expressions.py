@@ -95,6 +95,11 @@ class Expression:
             raise ConfigError(f"{self.where}: {self.source!r}: {error}") from error
 
 
+def expressions(entries, where):
+    """Expressions by name, of a mapping in a YAML file."""
+    return {name: Expression(source, f"{where}.{name}") for name, source in entries.items()}
+
+
 class _Draws:
     """The functions that need the row's key; the n-th call in an expression draws its own."""
 

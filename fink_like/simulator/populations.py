@@ -84,12 +84,13 @@ def _source_class(name, entry, total, path):
     return SourceClass(name, entry["per_visit"] / total, kind, MODELS.get(model), parameters)
 
 
-def draw(source_class, keys, scope):
+def draw(expressions, keys, scope):
     """Parameters of objects.
 
     Parameters
     ----------
-    source_class : SourceClass
+    expressions : dict of str to Expression
+        In the order in which they are drawn; later ones may use earlier ones.
     keys : numpy.ndarray of uint64, shape (n,)
     scope : dict
         ``depth`` (mag), ``start`` and ``end`` (MJD).
@@ -99,7 +100,7 @@ def draw(source_class, keys, scope):
     dict of numpy.ndarray, shape (n,)
     """
     drawn = {}
-    for name, expression in source_class.parameters.items():
+    for name, expression in expressions.items():
         value = expression({**scope, **drawn}, keys, name)
         drawn[name] = np.broadcast_to(np.asarray(value, dtype=np.float64), keys.shape)
     return drawn
