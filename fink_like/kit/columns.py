@@ -184,7 +184,8 @@ def _boolean(values, kind):
 
 
 def _text(values, kind):
-    return pa.array(np.ma.filled(values.astype(object), None), kind, from_pandas=True)
+    words = np.ma.getdata(values).astype(object)  # np.ma.filled would write '?' for None
+    return pa.array(words, kind, mask=np.ma.getmaskarray(values), from_pandas=True)
 
 
 def _list(values, kind):

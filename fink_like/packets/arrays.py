@@ -9,6 +9,8 @@ Values are numpy arrays or scalars, text is ``S`` or ``U``; `missing` is a mask 
 missing value's number means nothing.
 """
 
+from functools import reduce
+
 import numpy as np
 
 from fink_like.errors import ConfigError
@@ -63,14 +65,14 @@ def _first(*pairs):
 
 
 def _all(*pairs):
-    value = np.logical_and.reduce([_true(pair) for pair in pairs])
+    value = reduce(np.logical_and, [_true(pair) for pair in pairs])
     return value, False
 
 
 def _is_in(pair, *texts):
     value, missing = pair
     known = [_like(value, text) for text, _ in texts]
-    return np.logical_or.reduce([value == text for text in known]), missing
+    return reduce(np.logical_or, [value == text for text in known]), missing
 
 
 def _true(pair):
@@ -130,7 +132,7 @@ class ArrayEvaluator:
             value = NULL_IN_NULL_OUT[node.name](*(value for value, _ in pairs))
         missing = [missing for _, missing in pairs]
         missing += [np.isnan(value)] if np.asarray(value).dtype.kind == "f" else []
-        return value, np.logical_or.reduce(missing)
+        return value, reduce(np.logical_or, missing)
 
     def _path(self, parts):
         value, missing = self.fields(parts)

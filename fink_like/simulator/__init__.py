@@ -14,7 +14,9 @@ a hash of what it is for (``dice``).
 """
 
 from fink_like.simulator.light_curves import LightCurves, light_curves
+from fink_like.simulator.moments import any_detection, at_age, last_detection, nth_detection
 from fink_like.simulator.nights import Batch, night
 from fink_like.simulator.recipe import SurveyModel, open_survey
 
-__all__ = ["Batch", "LightCurves", "SurveyModel", "light_curves", "night", "open_survey"]
+__all__ = ["Batch", "LightCurves", "SurveyModel", "any_detection", "at_age", "last_detection",
+           "light_curves", "night", "nth_detection", "open_survey"]

@@ -7,18 +7,15 @@ import numpy as np
 import yaml
 
 from fink_like.errors import ConfigError
-from fink_like.simulator import transients, variables
+from fink_like.simulator import dust, fast_transients, transients, variables
 from fink_like.simulator.expressions import Expression
 
-MODELS = {
-    "supernova": transients.supernova,
-    "dwarf_nova": transients.dwarf_nova,
-    "microlensing": transients.microlensing,
-    "rr_lyrae": variables.rr_lyrae,
-    "eclipsing_binary": variables.eclipsing_binary,
-    "long_period": variables.long_period,
-    "active_nucleus": variables.active_nucleus,
-}
+MODELS = {model.__name__: model for model in (
+    transients.supernova, transients.bazin_supernova, transients.tidal_disruption,
+    transients.dwarf_nova, transients.nova, transients.microlensing,
+    fast_transients.kilonova, fast_transients.afterglow, fast_transients.flare_star,
+    variables.rr_lyrae, variables.pulsator, variables.eclipsing_binary, variables.long_period,
+    variables.active_nucleus, variables.irregular, variables.residual)}
 """Light curves of objects that stay where they are."""
 
 STATIC, MOVING, ARTEFACT = "static", "moving", "artefact"
@@ -114,7 +111,9 @@ def light_curve(source_class, keys, parameters, mjd, wavelength):
     source_class : SourceClass
     keys : numpy.ndarray of uint64, shape (n,)
     parameters : dict of numpy.ndarray, shape (n,)
-    mjd, wavelength : numpy.ndarray, shape (epochs,)
+        With ``reference_offset`` the template was made when the object was so many magnitudes
+        fainter than in the mean; for dust see `reddening`.
+    mjd, wavelength : numpy.ndarray, shape (epochs,) or (n, epochs)
         MJD TAI, ascending; Angstrom.
 
     Returns
@@ -124,4 +123,33 @@ def light_curve(source_class, keys, parameters, mjd, wavelength):
     """
     columns = {name: values[:, None] for name, values in parameters.items()}
     flux, reference = source_class.model({**columns, "key": keys[:, None]}, mjd, wavelength)
+    if "reference_offset" in columns:
+        reference = reference * 10.0 ** (-0.4 * columns["reference_offset"])
+    if "ebv" in columns or "host_ebv" in columns:
+        passed = 10.0 ** (-0.4 * reddening(columns, wavelength))
+        flux, reference = flux * passed, reference * passed
     return flux - reference, reference
+
+
+def reddening(parameters, wavelength):
+    """Magnitudes that dust takes, in the Milky Way and in the object's host.
+
+    Parameters
+    ----------
+    parameters : dict of array
+        ``ebv``; ``host_ebv``, ``host_rv`` (else as in the Milky Way), ``redshift`` (else 0).
+    wavelength : array
+        Angstrom.
+
+    Returns
+    -------
+    array
+    """
+    taken = 0.0
+    if "ebv" in parameters:
+        taken = parameters["ebv"] * dust.extinction(wavelength)
+    if "host_ebv" in parameters:
+        rest = wavelength / (1.0 + parameters.get("redshift", 0.0))
+        rv = parameters.get("host_rv", dust.GALACTIC_RV)
+        taken = taken + parameters["host_ebv"] * dust.extinction(rest, rv)
+    return taken
