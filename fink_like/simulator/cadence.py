@@ -165,12 +165,12 @@ def epochs(run, visit):
     band = _bands(keys, bands, utc)
     depth = np.array([b["depth"] for b in bands])[band]
     limit = depth + recipe["noise"]["depth_scatter"] * dice.normal(keys, "depth")
-    wavelength = np.array([b["wavelength"] for b in bands], dtype=np.float64)[band]
+    wavelengths = np.array([b["wavelength"] for b in bands], dtype=np.float64)
     tick = np.floor((utc - recipe["site"]["tick_epoch"]) / recipe["site"]["tick_days"])
     ra, dec = centre(run, visit.field)
     in_run = np.concatenate([np.full(len(before), -1), np.arange(len(during))])
-    return Epochs(visit.field, ra, dec, middle(run, utc), band, nanojansky(limit), wavelength,
-                  tick.astype(np.int64), in_run)
+    return Epochs(visit.field, ra, dec, middle(run, utc), band, nanojansky(limit),
+                  tick.astype(np.int64), in_run, wavelengths)
 
 
 def _bands(keys, bands, utc):

@@ -34,15 +34,15 @@ def calendar(run, fields):
     seen = dice.combine(keys[:, None], np.round(utc * cadence.DAY))
     bands = list(run.model.recipe["bands"].values())
     band = _bands(seen, [float(each["weight"]) for each in bands], utc)
-    depth, wavelength = (np.array([float(each[name]) for each in bands])[band]
+    depths, passbands = (np.array([float(each[name]) for each in bands])
                          for name in ("depth", "wavelength"))
     scatter = rules["depth_scatter"][:, None] * dice.normal(seen, "depth")
-    limit = nanojansky(depth + rules["depth"][:, None] + scatter)
+    limit = nanojansky(depths[band] + rules["depth"][:, None] + scatter)
     site = run.model.recipe["site"]
     tick = np.floor((utc - site["tick_epoch"]) / site["tick_days"]).astype(np.int64)
     ra, dec = _centres(site, keys)
-    return Epochs(fields, ra, dec, cadence.middle(run, utc), band, limit, wavelength, tick,
-                  np.full(utc.shape, -1), taken)
+    return Epochs(fields, ra, dec, cadence.middle(run, utc), band, limit, tick,
+                  np.full(utc.shape, -1, dtype=np.int8), passbands, taken)
 
 
 def _rules(run, keys):
@@ -89,7 +89,8 @@ def _bands(keys, weights, utc):
     band = np.searchsorted(edges[:-1], dice.uniform(keys, "band"), side="right")
     if len(weights) == 1:
         return band
-    second = np.diff(utc, axis=1, prepend=-np.inf) < 0.5
+    step = np.diff(utc, axis=1, prepend=-np.inf)
+    second = (step > 0.0) & (step < 0.5)  # 0: filled up
     before = np.concatenate([band[:, :1], band[:, :-1]], axis=1)
     # The line of the other bands, end to end: where the first one's stretch began, skip it.
     low = np.concatenate([[0.0], edges])[before]

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-OF_EXPOSURES = ("mjd", "band", "limit_flux", "wavelength", "tick", "in_run", "taken")
+OF_EXPOSURES = ("mjd", "band", "limit_flux", "tick", "in_run", "taken")
 
 
 @dataclass(frozen=True)
@@ -12,7 +12,8 @@ class Epochs:
     """Exposures of one field up to and including a visit, ascending in time.
 
     Arrays have shape (epochs,); times are MJD TAI of the middle; `limit_flux` is the 5-sigma
-    limit in nJy; `band` counts the recipe's bands; `in_run` is -1 for earlier exposures.
+    limit in nJy; `band` counts the recipe's bands, whose wavelengths in Angstrom are `passbands`;
+    `in_run` is -1 for earlier exposures.
 
     Exposures of many fields, or of many objects, have shape (n, epochs), and `field`, `ra`, `dec`
     (n,). They end together; to the left they are filled up with what is not `taken`.
@@ -24,17 +25,22 @@ class Epochs:
     mjd: np.ndarray
     band: np.ndarray
     limit_flux: np.ndarray
-    wavelength: np.ndarray
     tick: np.ndarray
     in_run: np.ndarray
+    passbands: np.ndarray
     taken: np.ndarray | bool = True
+
+    @property
+    def wavelength(self):
+        """Angstrom, of each exposure."""
+        return self.passbands[self.band]
 
     def take(self, rows):
         """Some of the rows; of one field, the same for all."""
         if np.ndim(self.mjd) == 1:
             return self
         return replace(self, **{name: value[rows] for name, value in vars(self).items()
-                                if np.ndim(value)})
+                                if np.ndim(value) and name != "passbands"})
 
     def ending(self, last):
         """Exposures of each row, or of each object of one field, up to another last one.

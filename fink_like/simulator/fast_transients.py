@@ -33,8 +33,9 @@ FLARE_DECAY = ((0.6890, -1.600), (0.3030, -0.2783))
 FLARE_TEMPERATURE = 1e4
 """K, of the light of a white-light flare (Kowalski et al. 2013, ApJS 207, 15)."""
 
-SOONEST = 1e-3
-"""Days after a burst at which its light is first followed."""
+SOONEST, LAST = 1e-3, 40.0
+"""Days after a burst at which its light is first followed, and days for which a kilonova's is: then
+it is eight magnitudes below its maximum."""
 
 
 def _delays():
@@ -43,31 +44,35 @@ def _delays():
     Arnett 1982 (ApJ 253, 785) for heating as t**-1.3: x**1.3 exp(-x2) times the integral of
     2 y**-0.3 exp(y2); y**0.7 = u takes the pole away.
     """
-    u = np.linspace(0.0, 6.0**0.7, 4000)
+    u = np.linspace(0.0, 6.0**0.7, 4001)
     grown = np.exp(u ** (2.0 / 0.7))
     summed = np.concatenate([[0.0], np.cumsum(0.5 * (grown[1:] + grown[:-1]) * np.diff(u))])
     x = u ** (1.0 / 0.7)
-    return x, x**1.3 * np.exp(-(x**2)) * summed * 2.0 / 0.7
+    return np.interp(np.arange(0.0, 6.0, DELAY_STEP), x,
+                     x**1.3 * np.exp(-(x**2)) * summed * 2.0 / 0.7)
 
 
-DELAY_TIMES, DELAYS = _delays()
+DELAY_STEP = 0.002
+DELAYS = _delays()
 
 
 def kilonova(parameters, mjd, wavelength):
     """Two expanding blackbodies heated by r-process decays (Villar et al. 2017, ApJL 851, L21).
 
     Each has mass (Msun), velocity (c), opacity (cm2/g) and a temperature (K) below which it does
-    not cool: from then on the photosphere recedes.
+    not cool: from then on the photosphere recedes. Dark before, and `LAST` days after.
     """
     p = parameters
     stretch = 1.0 + p["redshift"]
     days, rest = (mjd - p["merger_mjd"]) / stretch, wavelength / stretch
-    seconds = np.maximum(days, SOONEST) * DAY
-    flux = sum(_ejecta({name: p[f"{part}_{name}"] for name in
-                        ("mass", "velocity", "opacity", "floor")}, seconds, rest)
-               for part in ("blue", "red"))
-    flux = np.where(days > 0.0, flux, 0.0) * stretch * 10.0 ** (-0.4 * p["modulus"])
-    return flux, np.zeros_like(flux)
+    shown = (days > 0.0) & (days < LAST)
+    seconds, rest = np.maximum(days[shown], SOONEST) * DAY, np.broadcast_to(rest, days.shape)[shown]
+    flux = np.zeros(days.shape)
+    for part in ("blue", "red"):
+        flux[shown] += _ejecta({name: np.broadcast_to(p[f"{part}_{name}"], days.shape)[shown]
+                                for name in ("mass", "velocity", "opacity", "floor")},
+                               seconds, rest)
+    return flux * stretch * 10.0 ** (-0.4 * p["modulus"]), np.zeros_like(flux)
 
 
 def _ejecta(p, seconds, rest):
@@ -78,7 +83,7 @@ def _ejecta(p, seconds, rest):
     days = seconds / DAY
     trapped = 2.0 * b * days**d
     thermal = 0.36 * (np.exp(-a * days) + np.log1p(trapped) / trapped)
-    delayed = np.interp(seconds / diffusion, DELAY_TIMES, DELAYS)
+    delayed = DELAYS[np.minimum(seconds / (diffusion * DELAY_STEP), len(DELAYS) - 1).astype(int)]
     luminosity = HEATING * mass * seconds**-1.3 * thermal * delayed
     radius = velocity * seconds
     temperature = (luminosity / (4.0 * np.pi * STEFAN * radius**2)) ** 0.25

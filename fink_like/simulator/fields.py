@@ -75,22 +75,23 @@ def read(model, record, name, columns):
 
     Returns
     -------
-    tuple of numpy.ndarray
-        Values, text as bytes, and a mask of those that are null; NaN is a value.
+    tuple of (numpy.ndarray, numpy.ndarray or bool)
+        Values, and where they are null; NaN is a value.
     """
     if name not in model.records[record].fields:
         return MISSING
-    n = len(columns.objects)
     value = packets.field(model, record, name, columns)
     if value is None:
         return MISSING
-    missing = np.broadcast_to(np.ma.getmaskarray(value), n)
-    return np.broadcast_to(_narrowed(model, record, name, np.ma.getdata(value)), n), missing
-
-
-def _narrowed(model, record, name, value):
+    value, missing = np.ma.getdata(value), np.ma.getmask(value)
     program = model.program if record == ALERT else model.program.children()[record]
-    kind = next(field.kind for field in program.fields if field.name == name)
+    value = _narrowed(value, program.kinds[name])
+    shape = columns.objects.shape
+    return value if value.shape == shape else np.broadcast_to(value, shape), missing
+
+
+def _narrowed(value, kind):
+    """A value as it is on the wire; single precision goes on as double."""
     if kind == BYTES:
         return value if value.dtype.kind in "SU" else value.astype("S")
     narrow = value.astype(ON_WIRE[kind])

@@ -27,10 +27,13 @@ from fink_like.simulator import cadence, dice, populations
 from fink_like.simulator.calendars import calendar
 from fink_like.simulator.moments import any_detection
 from fink_like.simulator.neutral import LISTS, NeutralAlerts
-from fink_like.simulator.observing import observe
+from fink_like.simulator.observing import measure, observe, shine
 
-BLOCK, PER_FIELD = 512, 8
+BLOCK, PER_FIELD = 1024, 8
 """Objects made at a time, and how many share the exposures of a field."""
+
+FAINTEST = 1.0
+"""Signal to noise that an object's true flux must reach once: noise alone hardly adds four more."""
 
 BARREN = 40
 """Blocks in a row without a detection, after which we say that there will be none."""
@@ -171,8 +174,11 @@ class _Maker:
             last, _ = any_detection()(epochs.mjd, epochs.taken, keys)
             sources = observe(self.run, epochs.ending(last), index, keys, trials)
             return sources.take(np.flatnonzero(sources.detected[:, -1]))
-        sources = observe(self.run, epochs, index, keys, trials)
-        last, chosen = self.moment(epochs.mjd, sources.detected, keys)
+        sources = shine(self.run, epochs, index, keys, trials)
+        bright = np.abs(sources.true_flux) > FAINTEST * sources.flux_err
+        sources = measure(self.run, sources.take(np.flatnonzero(
+            np.any(bright & sources.produced, axis=1))))
+        last, chosen = self.moment(sources.epochs.mjd, sources.detected, sources.key)
         return sources.take(np.flatnonzero(chosen)).ending(last[chosen])
 
     def _curves(self, name, sources):

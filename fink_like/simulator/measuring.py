@@ -49,6 +49,7 @@ def shift(epochs, keys, parameters):
     A normal deviate for each object and band, times ``reference_shift``, in units of the 1-sigma
     noise of an exposure of magnitude limit ``reference_depth``.
     """
-    deviate = dice.normal(dice.combine(keys[:, None], epochs.band), "reference")
+    bands = dice.combine(keys[:, None], np.arange(len(epochs.passbands)))
     sigma = parameters["reference_shift"] * nanojansky(parameters["reference_depth"]) / 5.0
-    return sigma[:, None] * deviate
+    moved = sigma[:, None] * dice.normal(bands, "reference")
+    return moved[np.arange(len(keys))[:, None], epochs.band]

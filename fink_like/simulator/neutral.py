@@ -37,7 +37,7 @@ class NeutralAlerts:
     """
 
     def __init__(self, run, sources):
-        self.model, self.survey, self.n = run.model, run.model.declared, len(sources.key)
+        self.model, self.survey, self.n = run.model, run.model.declared(), len(sources.key)
         self.tables = packets.rows(run, sources)
         self.alerts = ArrayEvaluator(self.survey.columns, self.survey.sentinels,
                                      AlertFields(self.model, self.tables))
@@ -84,8 +84,8 @@ class NeutralAlerts:
         if name in COUNTS:
             return COUNTS[name](self)
         if name in SKY_OF:
-            return SKY_OF[name](self._masked(self.survey.columns["ra"]),
-                                self._masked(self.survey.columns["dec"]))
+            return SKY_OF[name](*(self._masked(self.survey.columns[axis]).filled(np.nan)
+                                  for axis in ("ra", "dec")))
         return np.full(self.n, np.nan)
 
     def _masked(self, node):

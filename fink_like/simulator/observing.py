@@ -1,5 +1,7 @@
 """What a survey detects: objects of a field, seen in its exposures with noise and limits."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from fink_like.errors import ConfigError
@@ -60,8 +62,8 @@ def _trial_epochs(run):
     chosen = [cadence.epochs(run, run.visit(number)) for number in numbers.tolist()]
     order = np.argsort([epochs.mjd[-1] for epochs in chosen])
     columns = {name: np.array([getattr(chosen[i], name)[-1] for i in order])
-               for name in ("mjd", "band", "limit_flux", "wavelength", "tick", "in_run")}
-    return cadence.Epochs(-1, 0.0, 0.0, **columns)
+               for name in ("mjd", "band", "limit_flux", "tick", "in_run")}
+    return cadence.Epochs(-1, 0.0, 0.0, **columns, passbands=chosen[0].passbands)
 
 
 def _scope(run):
@@ -126,13 +128,20 @@ def observe(run, epochs, index, keys, rows):
     -------
     Sources
     """
+    return measure(run, shine(run, epochs, index, keys, rows))
+
+
+def shine(run, epochs, index, keys, rows):
+    """Objects before they are measured, as `observe`: their flux is the true one."""
     source_class = run.model.classes[index]
     ra, dec = _positions(run, epochs, keys)
     parameters = _parameters(run, source_class, keys, ra, dec)
-    geometry = {}
     shape = (len(keys), np.shape(epochs.mjd)[-1])
     if source_class.kind == populations.STATIC:
         true, template = light.static(source_class, keys, parameters, epochs)
+        if np.isnan(true).any():
+            raise ConfigError(f"{source_class.name}: parameters for which its model has no light; "
+                              "bound them in the population file")
     else:
         true, template = np.zeros(shape), light.under(np.zeros(shape), parameters, epochs)
     if source_class.kind == populations.MOVING:
@@ -141,13 +150,23 @@ def observe(run, epochs, index, keys, rows):
         ra, dec = geometry.pop("ra"), geometry.pop("dec")
         true[:, -1:] = light.sunlight(geometry.pop("apparent")[:, None], parameters,
                                       epochs.wavelength[..., -1:])
+        parameters = {**parameters, **geometry}
     error = noise(run.model, true + template, epochs.limit_flux)
-    flux = measured(true, error, epochs, keys, parameters)
-    if source_class.kind == populations.ARTEFACT:
-        flux[:, -1] = parameters["sign"] * parameters["snr"] * error[:, -1]
-    return Sources(epochs, keys, rows, np.full(len(keys), index), ra, dec, true, template, flux,
-                   error, _produced(run, epochs, rows), {**parameters, **geometry},
+    return Sources(epochs, keys, rows, np.full(len(keys), index), ra, dec, true, template, true,
+                   error, _produced(run, epochs, rows), parameters,
                    np.zeros(len(keys), dtype=object))
+
+
+def measure(run, sources):
+    """The same objects with measured fluxes."""
+    flux = measured(sources.true_flux, sources.flux_err, sources.epochs, sources.key,
+                    sources.details)
+    kinds = np.array([each.kind == populations.ARTEFACT for each in run.model.classes])
+    false = np.flatnonzero(kinds[sources.source_class])
+    if len(false):
+        p = {name: sources.details[name][false] for name in ("sign", "snr")}
+        flux[false, -1] = p["sign"] * p["snr"] * sources.flux_err[false, -1]
+    return replace(sources, flux=flux)
 
 
 def _parameters(run, source_class, keys, ra, dec):

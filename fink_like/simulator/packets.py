@@ -62,7 +62,7 @@ def rows(run, sources):
 
 
 def field(model, name, field, columns):
-    """One field of a record.
+    """What fills one field of a record, where NaN may still stand for null.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def field(model, name, field, columns):
     Returns
     -------
     array, scalar, None or numpy.ma.MaskedArray
-        Masked where it is null.
+        Masked where a record of no detection has none.
     """
     record = model.records[name]
     value = record.fields[field](columns, columns.key, field)
@@ -83,8 +83,7 @@ def field(model, name, field, columns):
         absent = ~np.asarray(columns["is_detected"])
         value = np.ma.MaskedArray(np.broadcast_to(np.ma.getdata(value), absent.shape),
                                   mask=absent | np.ma.getmaskarray(value))
-    floating = isinstance(value, np.ndarray) and value.dtype.kind == "f"
-    return np.ma.masked_invalid(value) if floating and model.recipe["nan_is_null"] else value
+    return value
 
 
 def there(model, name, columns, alerts):
@@ -112,7 +111,14 @@ def there(model, name, columns, alerts):
 
 def _fields(model, name, columns):
     """Columns of one record, by field."""
-    return {each: field(model, name, each, columns) for each in model.records[name].fields}
+    return {each: _missing(model, field(model, name, each, columns))
+            for each in model.records[name].fields}
+
+
+def _missing(model, value):
+    """NaN as the survey writes it: as NaN, or as null."""
+    floating = isinstance(value, np.ndarray) and value.dtype.kind == "f"
+    return np.ma.masked_invalid(value) if floating and model.recipe["nan_is_null"] else value
 
 
 def _nested(model, name, columns, alerts):

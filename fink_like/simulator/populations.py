@@ -7,7 +7,7 @@ import numpy as np
 import yaml
 
 from fink_like.errors import ConfigError
-from fink_like.simulator import dust, fast_transients, transients, variables
+from fink_like.simulator import fast_transients, transients, variables
 from fink_like.simulator.expressions import Expression
 
 MODELS = {model.__name__: model for model in (
@@ -35,6 +35,8 @@ class SourceClass:
     model : callable or None
         One of `MODELS`; only static classes have one.
     parameters : dict of str to Expression
+    bogus : bool
+        Nothing is there: artefacts, and static classes that say so.
     """
 
     name: str
@@ -42,6 +44,7 @@ class SourceClass:
     kind: str
     model: object
     parameters: dict
+    bogus: bool = False
 
 
 def load(path):
@@ -78,7 +81,8 @@ def _source_class(name, entry, total, path):
     drawn = {**entry["parameters"], **entry.get("host", {})}
     parameters = {parameter: Expression(source, f"{path}: {name}.{parameter}")
                   for parameter, source in drawn.items()}
-    return SourceClass(name, entry["per_visit"] / total, kind, MODELS.get(model), parameters)
+    bogus = kind == ARTEFACT or bool(entry.get("bogus", False))
+    return SourceClass(name, entry["per_visit"] / total, kind, MODELS.get(model), parameters, bogus)
 
 
 def draw(expressions, keys, scope):
@@ -112,7 +116,7 @@ def light_curve(source_class, keys, parameters, mjd, wavelength):
     keys : numpy.ndarray of uint64, shape (n,)
     parameters : dict of numpy.ndarray, shape (n,)
         With ``reference_offset`` the template was made when the object was so many magnitudes
-        fainter than in the mean; for dust see `reddening`.
+        fainter than in the mean.
     mjd, wavelength : numpy.ndarray, shape (epochs,) or (n, epochs)
         MJD TAI, ascending; Angstrom.
 
@@ -125,31 +129,4 @@ def light_curve(source_class, keys, parameters, mjd, wavelength):
     flux, reference = source_class.model({**columns, "key": keys[:, None]}, mjd, wavelength)
     if "reference_offset" in columns:
         reference = reference * 10.0 ** (-0.4 * columns["reference_offset"])
-    if "ebv" in columns or "host_ebv" in columns:
-        passed = 10.0 ** (-0.4 * reddening(columns, wavelength))
-        flux, reference = flux * passed, reference * passed
     return flux - reference, reference
-
-
-def reddening(parameters, wavelength):
-    """Magnitudes that dust takes, in the Milky Way and in the object's host.
-
-    Parameters
-    ----------
-    parameters : dict of array
-        ``ebv``; ``host_ebv``, ``host_rv`` (else as in the Milky Way), ``redshift`` (else 0).
-    wavelength : array
-        Angstrom.
-
-    Returns
-    -------
-    array
-    """
-    taken = 0.0
-    if "ebv" in parameters:
-        taken = parameters["ebv"] * dust.extinction(wavelength)
-    if "host_ebv" in parameters:
-        rest = wavelength / (1.0 + parameters.get("redshift", 0.0))
-        rv = parameters.get("host_rv", dust.GALACTIC_RV)
-        taken = taken + parameters["host_ebv"] * dust.extinction(rest, rv)
-    return taken

@@ -1,7 +1,8 @@
 """A survey as the simulator sees it: `conf/simulator/<survey>.yaml`, read and checked once."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache
 from pathlib import Path
 
 import yaml
@@ -58,8 +59,8 @@ class SurveyModel:
     records : dict of str to RecordRecipe
         By the field of the alert that holds the record; ``alert`` is the alert itself.
     classes : tuple of SourceClass
-    root : Path
-        Folder that holds ``conf/``.
+    declared : callable
+        Gives the survey as the broker reads it, `packets.survey.Survey`.
     field_rules, variations : dict of str to Expression
         Of its world, see `worlds`; empty without one.
     """
@@ -73,14 +74,9 @@ class SurveyModel:
     source: dict
     records: dict
     classes: tuple
-    root: Path
+    declared: Callable
     field_rules: dict = field(default_factory=dict)
     variations: dict = field(default_factory=dict)
-
-    @cached_property
-    def declared(self):
-        """The survey as the broker reads it, `packets.survey.Survey`."""
-        return declared.load(self.root / "conf" / "surveys" / f"{self.survey}.yaml")
 
     @property
     def depth(self):
@@ -133,9 +129,15 @@ def open_survey(settings_root, survey, population="stream", world=None):
                for name, entry in recipe["records"].items()}
     _check(records, program, path)
     classes = populations.load(root / "conf" / "populations" / f"{population}.yaml")
-    return SurveyModel(survey=recipe.get("survey", survey), recipe=recipe, schema=schema,
-                       program=program, records=records, classes=classes, root=root,
+    name = recipe.get("survey", survey)
+    return SurveyModel(survey=name, recipe=recipe, schema=schema, program=program,
+                       records=records, classes=classes, declared=_declared(root, name),
                        **groups, **rules)
+
+
+def _declared(root, name):
+    """What reads the survey's own YAML when it is first asked for: packets need it not."""
+    return cache(lambda: declared.load(root / "conf" / "surveys" / f"{name}.yaml"))
 
 
 def _read(path):

@@ -14,8 +14,9 @@ REST_BLUE = 4400.0
 OPTICAL = 5000.0
 """Angstrom; where the magnitudes of Galactic objects are given."""
 
-SECOND_WIDTH = 9.0
-"""Days, 1 sigma, of a type Ia supernova's second maximum in the red."""
+SECOND_WIDTH, DIP = 9.0, 11.0 / 9.0
+"""Days, 1 sigma, of a type Ia supernova's second maximum in the red; how many of these before it
+the light has its dip."""
 
 PEAK_GRID = np.linspace(-20.0, 120.0, 141)
 """Days, rest frame, on which a supernova's maximum is looked for."""
@@ -25,15 +26,16 @@ def supernova(parameters, mjd, wavelength):
     """Villar et al. 2019 (ApJ 884, 83) equation 1, coloured by a cooling blackbody.
 
     Light below `ultraviolet_edge` is cut by a power law, as line blanketing does in type Ia. If
-    there is `second`, red light has a second maximum, see `_second_maximum`.
+    there is `second`, red light has a second maximum, see `_shoulder`.
     """
     p = parameters
     stretch = 1.0 + p["redshift"]
     days = (mjd - p["explosion_mjd"]) / stretch
     rest = wavelength / stretch
-    flux = nanojansky(p["magnitude"]) * (_villar(p, days) / _villar_peak(p)) * _colour(p, days, rest)
+    shape = _villar(p, days) / _villar_peak(p)
+    flux = nanojansky(p["magnitude"]) * shape * _colour(p, days, rest)
     if "second" in p:
-        flux = flux * (1.0 + _second_maximum(p, days, rest))
+        flux = flux * (1.0 + _shoulder(p, days, rest))
     return flux, np.zeros_like(flux)
 
 
@@ -44,20 +46,23 @@ def _colour(p, days, rest):
     return colour * np.minimum(rest / p["ultraviolet_edge"], 1.0) ** p["ultraviolet_slope"]
 
 
-def _second_maximum(p, days, rest):
-    """Share of light that iron's recombination adds in the red, `second_days` after the rise.
+def _shoulder(p, days, rest):
+    """Share of light that a type Ia lacks and then gains in the red, from 5500 Angstrom on.
 
-    About 25 d after the blue maximum, from 5500 Angstrom on (Kasen 2006, ApJ 649, 939; Dhawan et
-    al. 2015, MNRAS 448, 1345).
+    A `dip` two weeks after the blue maximum and a `second` maximum 11 d later, `second_days` after
+    the rise, as iron recombines (Kasen 2006, ApJ 649, 939; Dhawan et al. 2015, MNRAS 448, 1345).
     """
     redness = np.clip((rest - 5500.0) / 2000.0, 0.0, 1.0)
-    return p["second"] * redness * np.exp(-0.5 * ((days - p["second_days"]) / SECOND_WIDTH) ** 2)
+    since = (days - p["second_days"]) / SECOND_WIDTH
+    gained = p["second"] * np.exp(-0.5 * since**2)
+    return redness * (gained - p["dip"] * np.exp(-0.5 * (since + DIP) ** 2))
 
 
 def bazin_supernova(parameters, mjd, wavelength):
     """Bazin et al. 2009 (A&A 499, 653) equation 1, coloured by a blackbody that cools as a power.
 
-    Another form than `supernova`, with the same parameters but for `plateau` and `decline`.
+    Another form than `supernova`, with the same parameters but for `plateau` and `decline`; `fall`
+    is above twice `rise`, else there is no maximum behind the rise.
     """
     p = parameters
     stretch = 1.0 + p["redshift"]

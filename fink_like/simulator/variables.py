@@ -98,7 +98,7 @@ def _harmonics(p, phase):
 
 
 def irregular(parameters, mjd, wavelength):
-    """Young star: a damped random walk in magnitudes, as large in the blue as dust or spots make it.
+    """Young star: a damped random walk in magnitudes, larger in the blue, as dust and spots are.
 
     Times and amplitudes as in Cody et al. 2014 (AJ 147, 82) and Venuti et al. 2015 (A&A 581, A66).
     """

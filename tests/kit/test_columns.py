@@ -82,6 +82,7 @@ def test_columns_of_two_lengths_are_refused():
     (np.array([1.0, 0.0, np.nan]), "boolean", [True, False, None]),
     (np.array([True, False]), "boolean", [True, False]),
     (["a", None], "string", ["a", None]),
+    (np.ma.array(["a", "b"], mask=[False, True]), "string", ["a", None]),
     (Ragged.from_lists([[1.0, np.nan], []]), "array<float>", [[1.0, None], []]),
     ([np.array([1.0]), None], "array<float>", [[1.0], None]),
     (np.array([-1, 3]), "tinyint", [-1, 3]),
