@@ -26,13 +26,16 @@ def supernova(parameters, mjd, wavelength):
     """Villar et al. 2019 (ApJ 884, 83) equation 1, coloured by a cooling blackbody.
 
     Light below `ultraviolet_edge` is cut by a power law, as line blanketing does in type Ia. If
-    there is `second`, red light has a second maximum, see `_shoulder`.
+    there is `second`, red light has a second maximum, see `_shoulder`; if there is `tail`, that
+    share of the light decays with the e-folding time `tail_days`, as cobalt's does.
     """
     p = parameters
     stretch = 1.0 + p["redshift"]
     days = (mjd - p["explosion_mjd"]) / stretch
     rest = wavelength / stretch
     shape = _villar(p, days) / _villar_peak(p)
+    if "tail" in p:
+        shape = (1.0 - p["tail"]) * shape + p["tail"] * _tail(p, days)
     flux = nanojansky(p["magnitude"]) * shape * _colour(p, days, rest)
     if "second" in p:
         flux = flux * (1.0 + _shoulder(p, days, rest))
@@ -101,6 +104,11 @@ def _villar(p, days):
     plateau = 1.0 - p["decline"] * np.clip(days, 0.0, p["plateau"])
     tail = np.exp(-np.maximum(days - p["plateau"], 0.0) / p["fall"])
     return plateau * tail / (1.0 + np.exp(np.clip(-days / p["rise"], -50.0, 50.0)))
+
+
+def _tail(p, days):
+    risen = 1.0 + np.exp(np.clip(-days / p["rise"], -50.0, 50.0))
+    return np.exp(-np.maximum(days, 0.0) / p["tail_days"]) / risen
 
 
 def _villar_peak(p):
