@@ -284,3 +284,14 @@ def test_a_wrong_world_is_refused(repository, tmp_path, edit, message):
 def test_an_unknown_world_names_those_there_are(repository):
     with pytest.raises(ConfigError, match="independent.*training"):
         simulator.open_survey(repository, "ztf", world="none")
+
+
+def test_the_example_in_the_docs_works(repository):
+    text = (repository / "docs" / "simulator.md").read_text()
+    example = text.split("```python")[1].split("```")[0]
+    scope = {"root": repository}
+    exec(example, scope)  # our own file
+    curves = scope["curves"]
+    assert len(curves) == 500 and "ztf.sgscore1" in curves.columns
+    seen_once = curves.truth["class"] == "bogus"
+    assert (curves.truth["n_det"][~seen_once] >= 3).all()
