@@ -108,7 +108,7 @@ class Settings:
 
     @property
     def conf(self):
-        """Folder with surveys/, filters/, populations/ and modules.yaml."""
+        """Folder with surveys/, filters/, simulator/, populations/, worlds/ and modules.yaml."""
         return Path(self.root) / "conf"
 
     @property

@@ -8,7 +8,8 @@ NAME = option("name", help="of its folder in science_modules/")
 SOURCES = (option("--night", type=int, help="stored alerts of this night, YYYYMMDD"),
            option("--file", nargs="+", help="packets: files, folders or tarballs"),
            option("--simulate", metavar="CLASS",
-                  help="simulated alerts of a class of conf/populations; `all`: the stream"),
+                  help="simulated alerts of a class of conf/populations/training.yaml; `all`: "
+                       "of the stream"),
            option("--survey", help="of simulated alerts; default: each"),
            option("--limit", type=int, default=1000, help="most alerts, default 1000"),
            option("--seed", type=int, default=1, help="of simulated alerts, default 1"))

@@ -78,6 +78,13 @@ def columns(fields, pieces, n_rows):
     return [made[field.name] for field in fields]
 
 
+def column(values, field):
+    """One output by itself: values of whatever form a module may return, as Arrow."""
+    rows = np.arange(len(values))
+    return columns((field,), [(rows, checked({field.name: values}, (field,), len(rows)))],
+                   len(rows))[0]
+
+
 def _floats(block, kind):
     """Each row of a block as an Arrow array."""
     finite = np.isfinite(block)
@@ -158,7 +165,8 @@ def _boolean(values, kind):
 
 
 def _text(values, kind):
-    return pa.array(np.ma.filled(values.astype(object), None), kind, from_pandas=True)
+    words = np.ma.getdata(values).astype(object)  # np.ma.filled would write '?' for None
+    return pa.array(words, kind, mask=np.ma.getmaskarray(values), from_pandas=True)
 
 
 def _list(values, kind):

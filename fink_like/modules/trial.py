@@ -1,6 +1,6 @@
 """A science module on some alerts, without Spark: stored ones, packets in files, or simulated."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
@@ -15,9 +15,11 @@ from fink_like.kit.run import run
 from fink_like.kit.specimens import ARROW
 from fink_like.packets import reference, schemas, wire
 from fink_like.packets import survey as survey_declarations
+from fink_like.simulator.neutral import FIELDS, LISTS
 from fink_like.vocabulary import NEUTRAL, leaves
 
-MOSTLY = 0.98  # of the alerts, where one class is asked for
+WORLD = "training"  # conf/worlds: its population has a class of every kind
+SIMULATED = {*FIELDS, *LISTS, "survey"}  # neutral columns that the simulator fills in bulk
 SHOWN = ("survey", "diaSourceId", "objectId")  # beside the outputs, if the alerts have them
 
 
@@ -84,17 +86,23 @@ class Trial:
                                 for message in islice(messages, limit)], paths)
 
     def simulated(self, source_class, survey, limit, seed):
-        """Alerts of one class of the population file, or of the whole stream (None)."""
-        rows = []
+        """Alerts of one class of the world for training, or of the whole stream (None)."""
+        parts = []
         for name in [survey] if survey else sorted(self.surveys):
-            model = simulator.open_survey(Path(self._settings.root), name)
-            book = {name: schemas.SchemaBook(self._settings.schemas / name)}
-            mostly = _mostly(model, source_class)
-            for batch in simulator.night(mostly, limit, seed=seed, cutouts=False):
-                rows += [self._read(value, book) for value, found
-                         in zip(batch.values, batch.truth["class"])
-                         if source_class in (None, found)]
-        return self._from_rows(rows, source_class)
+            world, counts = (None, limit) if source_class is None else (WORLD,
+                                                                        {source_class: limit})
+            model = simulator.open_survey(Path(self._settings.root), name, world=world)
+            mine = [column for column in self.columns
+                    if column in SIMULATED or column.startswith(f"{name}.")]
+            parts.append(simulator.light_curves(model, counts, seed=seed, columns=mine).columns)
+        return {name: pa.concat_arrays([self._part(part, name) for part in parts])
+                for name in self.columns}
+
+    def _part(self, part, name):
+        """A column of one survey's alerts, null if it has none."""
+        kind = ARROW[self._types[name]]
+        n_rows = len(part["survey"])
+        return part[name].cast(kind) if name in part else pa.nulls(n_rows, kind)
 
     def score(self, columns):
         """What the module says of them.
@@ -127,19 +135,6 @@ class Trial:
             raise SetupError(f"no alert could be read from {source}")
         return {name: pa.array([_at(row, name.split(".")) for row in read],
                                ARROW[self._types[name]]) for name in self.columns}
-
-
-def _mostly(model, source_class):
-    """The model with objects of one class, nearly; a recipe may need columns of the others."""
-    names = sorted(one.name for one in model.classes)
-    if source_class is None:
-        return model
-    if source_class not in names:
-        raise ConfigError(f"no class {source_class} in the population; there are {names}")
-    others = (1 - MOSTLY) / max(len(names) - 1, 1)
-    return replace(model, classes=tuple(
-        replace(one, share=MOSTLY if one.name == source_class else others)
-        for one in model.classes))
 
 
 def _is_in(schema, path):

@@ -51,7 +51,7 @@ def place(ra, dec, mjd, parameters):
     ----------
     ra, dec : array, shape (n,)
         Degrees.
-    mjd : float
+    mjd : float or array, shape (n,)
     parameters : dict
         ``heliocentric_distance`` in au (> 1.1); ``eccentricity``, which shifts speed and direction
         from the circular orbit's; ``tilt`` in degrees, out of the ecliptic.
@@ -83,9 +83,9 @@ def observe(where, velocity, days, mjd):
     ----------
     where, velocity : array, shape (n, 3)
         State at the reference time.
-    days : float
+    days : float or array, shape (n,)
         Time since then.
-    mjd : float
+    mjd : float or array, shape (n,)
 
     Returns
     -------
@@ -94,7 +94,7 @@ def observe(where, velocity, days, mjd):
         ``helio_range``, ``topo_range`` (au), ``phase_angle``, ``elongation`` (deg).
     """
     times = np.full(len(where), mjd)
-    helio, home = where + days * velocity, earth(times)
+    helio, home = where + np.reshape(days, (-1, 1)) * velocity, earth(times)
     topo = helio - home
     ra, dec = position(topo)
     return {"ra": ra, "dec": dec, "helio": helio, "topo": topo, "helio_velocity": velocity,
@@ -124,7 +124,7 @@ def elements(where, velocity, mjd):
     Parameters
     ----------
     where, velocity : array, shape (n, 3)
-    mjd : float
+    mjd : float or array, shape (n,)
         Time of the states.
 
     Returns

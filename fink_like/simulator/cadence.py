@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fink_like.simulator import dice
+from fink_like.simulator.epochs import Epochs
 from fink_like.simulator.photometry import nanojansky
 
 TAI_MINUS_UTC = 37.0
@@ -31,6 +32,8 @@ class Run:
     nights : int
     efficiencies : tuple of float
         Of each class: chance that an object is detected in an exposure.
+    lead_days : float
+        Time before the first exposure that counts as the run's for what happens to its objects.
     """
 
     model: object
@@ -40,6 +43,7 @@ class Run:
     alerts_per_visit: float
     nights: int
     efficiencies: tuple = ()
+    lead_days: float = 0.0
 
     @property
     def fields(self):
@@ -83,25 +87,6 @@ class Visit:
     field: int
     night: int
     turn: int
-
-
-@dataclass(frozen=True)
-class Epochs:
-    """Exposures of one field up to and including a visit, ascending in time.
-
-    All arrays have shape (epochs,); times are MJD TAI of the middle; `limit_flux` is the 5-sigma
-    limit in nJy; `band` counts the recipe's bands; `in_run` is -1 for earlier exposures.
-    """
-
-    field: int
-    ra: float
-    dec: float
-    mjd: np.ndarray
-    band: np.ndarray
-    limit_flux: np.ndarray
-    wavelength: np.ndarray
-    tick: np.ndarray
-    in_run: np.ndarray
 
 
 def visits(run):
@@ -180,12 +165,12 @@ def epochs(run, visit):
     band = _bands(keys, bands, utc)
     depth = np.array([b["depth"] for b in bands])[band]
     limit = depth + recipe["noise"]["depth_scatter"] * dice.normal(keys, "depth")
-    wavelength = np.array([b["wavelength"] for b in bands], dtype=np.float64)[band]
+    wavelengths = np.array([b["wavelength"] for b in bands], dtype=np.float64)
     tick = np.floor((utc - recipe["site"]["tick_epoch"]) / recipe["site"]["tick_days"])
     ra, dec = centre(run, visit.field)
     in_run = np.concatenate([np.full(len(before), -1), np.arange(len(during))])
-    return Epochs(visit.field, ra, dec, middle(run, utc), band, nanojansky(limit), wavelength,
-                  tick.astype(np.int64), in_run)
+    return Epochs(visit.field, ra, dec, middle(run, utc), band, nanojansky(limit),
+                  tick.astype(np.int64), in_run, wavelengths)
 
 
 def _bands(keys, bands, utc):

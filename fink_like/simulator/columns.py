@@ -1,19 +1,21 @@
 """Simulated quantities as columns, for any pairs of an object and an exposure.
 
-The alert of an object and the row of it in a later packet's history come from the same function and
-the same keys, so they agree in every field.
+::
+
+    shown = Columns(run, sources, objects, epochs)
+    shown["flux"], shown["fwhm"]         # made when first asked for, then kept
+
+The alert of an object and the row of it in a later packet's history come from the same functions
+and the same keys, so they agree in every field.
 """
+
+from collections.abc import Mapping
+from functools import cached_property
 
 import numpy as np
 
-from fink_like.simulator import cadence, dice, frames
-from fink_like.simulator.photometry import magnitude
-
-DAY_ZERO = np.datetime64("1858-11-17")
-"""MJD 0."""
-
-NUMBERS = 26**7
-"""Runs start to number their objects anywhere below this: the names that seven letters give."""
+from fink_like.simulator import dice
+from fink_like.simulator.quantities import SIMULATED, absent
 
 
 def select(sources, rules):
@@ -32,7 +34,7 @@ def select(sources, rules):
         Object and epoch, ascending.
     """
     mjd, detected = sources.epochs.mjd, sources.detected
-    shown = sources.produced & (mjd[-1] - mjd <= rules["days"])
+    shown = sources.produced & (mjd[..., -1:] - mjd <= rules["days"])
     if not rules.get("limits"):
         shown = shown & detected
     if rules.get("since_first"):
@@ -42,116 +44,100 @@ def select(sources, rules):
     return np.nonzero(shown)
 
 
-def columns(run, sources, objects, epochs):
-    """Columns of the pairs (objects[k], epochs[k]).
+class Columns(Mapping):
+    """Columns of the pairs (objects[k], epochs[k]), by the names that a recipe may use.
+
+    Those of the recipe hide the simulator's own (`SIMULATED`), and these the drawn parameters.
 
     Parameters
     ----------
     run : cadence.Run
     sources : Sources
     objects, epochs : numpy.ndarray of int, shape (rows,)
-
-    Returns
-    -------
-    tuple of (dict of numpy.ndarray, numpy.ndarray of uint64)
-        Columns by the names that a survey's recipe may use, and a key for each row.
     """
-    found = _exposure(run, sources, objects, epochs)
-    found.update(_object(run, sources, objects, epochs))
-    found.update(_measured(sources, objects, epochs))
-    key = dice.combine(sources.key[objects], sources.epochs.tick[epochs])
-    exposure_key = dice.combine(run.key, found["tick"], found["channel"])
-    for name, expression in run.model.exposure.items():
-        found[name] = expression(found, exposure_key, name)
-    found.update(_ids(run, found, key))
-    for name, expression in run.model.source.items():
-        found[name] = expression(found, key, name)
-    return found, key
 
+    def __init__(self, run, sources, objects, epochs):
+        self.run, self.sources, self.objects, self.epochs = run, sources, objects, epochs
+        self._found = {}
 
-def _exposure(run, sources, objects, epochs):
-    """Of the exposure and the detector in it."""
-    site, cadence_rules = run.model.recipe["site"], run.model.recipe["cadence"]
-    now = sources.epochs
-    bands = run.model.recipe["bands"]
-    mjd = now.mjd[epochs]
-    utc = mjd - (cadence_rules["exposure_seconds"] / 2.0 + cadence.TAI_MINUS_UTC) / cadence.DAY
-    since = np.mod(utc - 0.5, 1.0)
-    names, codes = list(bands), [band["code"] for band in bands.values()]
-    return {
-        "mjd": mjd, "mjd_utc_start": utc, "tick": now.tick[epochs], "seed": run.seed,
-        "exposure_seconds": cadence_rules["exposure_seconds"],
-        "sequence": (since * cadence.DAY / cadence_rules["step_seconds"]).astype(np.int64),
-        "day": _dates(utc - 0.5), "date": _dates(utc).astype("S8"), "field": now.field,
-        "band": np.array(names, dtype="S")[now.band[epochs]],
-        "band_code": np.array(codes)[now.band[epochs]],
-        "wavelength": now.wavelength[epochs], "limit_flux": now.limit_flux[epochs],
-        "limit_magnitude": magnitude(now.limit_flux[epochs]),
-        "channel": sources.row[objects] % site["channels"],
-        "count": sources.row[objects] // site["channels"],
-        "row": sources.row[objects], "field_ra": now.ra, "field_dec": now.dec,
-    }
+    def __getitem__(self, name):
+        if name not in self._found:
+            self._found[name] = self._made(name)
+        return self._found[name]
 
+    @cached_property
+    def _names(self):
+        model = self.run.model
+        return {**absent(model), **model.source, **model.ids, **model.exposure, **SIMULATED,
+                **self.sources.details}
 
-def _dates(mjd):
-    """Dates as numbers, YYYYMMDD."""
-    day = (DAY_ZERO + np.floor(mjd).astype("timedelta64[D]")).astype("datetime64[D]")
-    month = day.astype("datetime64[M]")
-    year, month_of_year = np.divmod(month.astype(np.int64) + 12 * 1970, 12)
-    return year * 10000 + (month_of_year + 1) * 100 + (day - month).astype(np.int64) + 1
+    def __iter__(self):
+        return iter({**self._names, **self._found})
 
+    def __contains__(self, name):
+        return name in self._names or name in self._found
 
-def _object(run, sources, objects, epochs):
-    """Of the object, as known at the exposure."""
-    detected = sources.detected
-    first = np.argmax(detected, axis=1)
-    kinds = np.array([source_class.kind for source_class in run.model.classes])
-    kind = kinds[sources.source_class[objects]]
-    ra, dec = sources.ra[objects], sources.dec[objects]
-    ecliptic, galactic = frames.ecliptic(ra, dec), frames.galactic(ra, dec)
-    details = {name: values[objects] for name, values in sources.details.items()}
-    known = {"host_magnitude": np.nan, "host_size": np.nan, "host_offset": np.nan}
-    return {
-        **known, **details,
-        "is_moving": kind == "moving", "is_artefact": kind == "artefact",
-        "is_detected": detected[objects, epochs], "is_galaxy": _has(details, "host_magnitude"),
-        "object_ra": ra, "object_dec": dec, "object_key": sources.key[objects],
-        "ecliptic_lon": ecliptic[0], "ecliptic_lat": ecliptic[1],
-        "galactic_lon": galactic[0], "galactic_lat": galactic[1],
-        "number": _number(run, sources, objects, kind),
-        "n_det": np.cumsum(detected, axis=1)[objects, epochs],
-        "n_seen": np.cumsum(sources.produced, axis=1)[objects, epochs],
-        "first_mjd": sources.epochs.mjd[first[objects]],
-        "first_tick": sources.epochs.tick[first[objects]],
-    }
+    def __len__(self):
+        return len({**self._names, **self._found})
 
+    def update(self, more):
+        """Add columns that are made elsewhere."""
+        self._found.update(more)
 
-def _has(details, name):
-    return np.isfinite(details[name]) if name in details else False
+    def rows(self, kept):
+        """The same columns for the pairs of a mask."""
+        fewer = Columns(self.run, self.sources, self.objects[kept], self.epochs[kept])
+        fewer.update({name: value[kept] if np.shape(value)[:1] == kept.shape else value
+                      for name, value in self._found.items()})
+        return fewer
 
+    @cached_property
+    def key(self):
+        """Key of each row: of the object in the exposure."""
+        return dice.combine(self.sources.key[self.objects], self["tick"])
 
-def _number(run, sources, objects, kind):
-    """Number of the object in the run; what moves or is no object gets another each time."""
-    epoch = np.where(kind == "static", 0, sources.epochs.in_run[-1] + 1)
-    block = epoch * run.fields + sources.epochs.field
-    return int(run.key) % NUMBERS + block * run.rows_per_field + sources.row[objects]
+    @cached_property
+    def exposure_key(self):
+        """Key of each row's detector image, which other objects share."""
+        return dice.combine(self.run.key, self["tick"], self["channel"])
 
+    def _made(self, name):
+        model = self.run.model
+        if name in model.source:
+            return model.source[name](self, self.key, name)
+        if name in model.ids:
+            return model.ids[name](self, self.key, name)
+        if name in model.exposure:
+            return model.exposure[name](self, self.exposure_key, name)
+        if name in SIMULATED:
+            return SIMULATED[name](self)
+        if name in self.sources.details:
+            return self.sources.details[name][self.objects]
+        return np.nan
 
-def _measured(sources, objects, epochs):
-    """Fluxes in nJy; template and total are measured too."""
-    true, template = sources.true_flux[objects, epochs], sources.template_flux[objects, epochs]
-    flux, error = sources.flux[objects, epochs], sources.flux_err[objects, epochs]
-    template_err = 0.2 * error
-    measured = template + template_err * dice.normal(sources.key[objects], "template")
-    return {"true_flux": true, "true_template_flux": template, "flux": flux, "flux_err": error,
-            "snr": np.abs(flux) / error, "is_negative": flux < 0,
-            "template_flux": measured, "template_flux_err": template_err,
-            "total_flux": measured + flux, "total_flux_err": np.hypot(error, template_err)}
+    def of_exposure(self, name):
+        """A quantity of the exposures."""
+        known = getattr(self.sources.epochs, name)
+        return np.broadcast_to(known, self.sources.flux.shape)[self.objects, self.epochs]
 
+    def of_field(self, known):
+        """A quantity of the field, given as one for all or one an object."""
+        return known if np.ndim(known) == 0 else known[self.objects]
 
-def _ids(run, found, key):
-    """Ids by the recipe's rules, and the id of the object's first alert."""
-    ids = {name: rule(found, key, name) for name, rule in run.model.ids.items()}
-    at_first = {**found, "tick": found["first_tick"]}
-    ids["first_alert_id"] = run.model.ids["alert_id"](at_first, key, "alert_id")
-    return ids
+    def of_point(self, name):
+        """A quantity of the object in the exposure."""
+        return getattr(self.sources, name)[self.objects, self.epochs]
+
+    def of_object(self, name):
+        """A quantity of the object."""
+        return getattr(self.sources, name)[self.objects]
+
+    def counted(self, name):
+        """True ones up to the exposure."""
+        return np.cumsum(getattr(self.sources, name), axis=1)[self.objects, self.epochs]
+
+    def at_first(self, name):
+        """A quantity of the exposure in which the object was first detected."""
+        first = np.argmax(self.sources.detected, axis=1)[self.objects]
+        known = getattr(self.sources.epochs, name)
+        return np.broadcast_to(known, self.sources.flux.shape)[self.objects, first]

@@ -6,6 +6,7 @@ of its own and then copied in: Avro writes a record as its fields without anythi
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -38,6 +39,11 @@ class Record:
 
     name: str
     fields: tuple
+
+    @cached_property
+    def kinds(self):
+        """Kind of each field, by name."""
+        return {field.name: field.kind for field in self.fields}
 
     def children(self):
         """Records in fields of this one, by field name."""

@@ -72,6 +72,7 @@ class Expression:
         Parameters
         ----------
         columns : mapping of str to array
+            Only those that the expression names are looked up.
         keys : numpy.ndarray of uint64
             One a row, for the random functions.
         name : str
@@ -86,11 +87,17 @@ class Expression:
         ConfigError
             An unknown name, or shapes and types that do not fit.
         """
-        scope = {**PLAIN, **_Draws(keys, name).functions(), **columns, "__builtins__": {}}
+        known = {word: columns[word] for word in self.names if word in columns}
+        scope = {**PLAIN, **_Draws(keys, name).functions(), **known, "__builtins__": {}}
         try:
             return eval(self.code, scope)  # nodes and names were checked above
         except (NameError, TypeError, ValueError) as error:
             raise ConfigError(f"{self.where}: {self.source!r}: {error}") from error
+
+
+def expressions(entries, where):
+    """Expressions by name, of a mapping in a YAML file."""
+    return {name: Expression(source, f"{where}.{name}") for name, source in entries.items()}
 
 
 class _Draws:

@@ -132,7 +132,7 @@ def truth(run, sources, columns):
     ----------
     run : cadence.Run
     sources : Sources
-    columns : dict of numpy.ndarray
+    columns : Columns
         Of the alerts, from `packets.make`.
 
     Returns

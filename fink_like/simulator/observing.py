@@ -1,62 +1,19 @@
 """What a survey detects: objects of a field, seen in its exposures with noise and limits."""
 
-import json
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 
 from fink_like.errors import ConfigError
-from fink_like.simulator import asteroids, cadence, dice, frames, populations
-from fink_like.simulator.photometry import blackbody_ratio, flux_error, nanojansky
-from fink_like.simulator.transients import OPTICAL
-
-THRESHOLD = 5.0
-"""Signal to noise of a detection, of either sign (both surveys' rule)."""
+from fink_like.simulator import cadence, dice, frames, light, populations
+from fink_like.simulator.measuring import measured, noise
+from fink_like.simulator.sources import THRESHOLD, Sources, join
 
 BLOCK = 4096
 """Objects whose light curves are made at a time; bounds the memory."""
 
 TRIALS = (3000, 24)
 """Objects, and visits of the run, from which a class's chance of detection is estimated."""
-
-HOST_TEMPERATURE = 5500.0
-"""K, colour of a host galaxy."""
-
-VECTORS = ("helio", "topo", "helio_velocity", "topo_velocity")
-
-
-@dataclass(frozen=True)
-class Sources:
-    """Objects detected in a visit, and all their earlier exposures.
-
-    Arrays are (n,) or (n, epochs); the visit is the last epoch. Fluxes in nJy.
-    """
-
-    epochs: cadence.Epochs
-    key: np.ndarray
-    row: np.ndarray  # number of the object in its field
-    source_class: np.ndarray  # index in the model's classes
-    ra: np.ndarray
-    dec: np.ndarray
-    true_flux: np.ndarray
-    template_flux: np.ndarray
-    flux: np.ndarray
-    flux_err: np.ndarray
-    produced: np.ndarray  # was there a difference image
-    details: dict  # parameters and geometry by name, NaN where a class has none
-    truth: np.ndarray  # parameters as JSON
-
-    @property
-    def detected(self):
-        """Where the measured flux passes the threshold, in a difference image."""
-        return self.produced & (np.abs(self.flux) >= THRESHOLD * self.flux_err)
-
-    def take(self, rows):
-        """Some of the objects."""
-        picked = {name: value[rows] for name, value in vars(self).items()
-                  if isinstance(value, np.ndarray)}
-        details = {name: value[rows] for name, value in self.details.items()}
-        return Sources(epochs=self.epochs, details=details, **picked)
 
 
 def efficiencies(run):
@@ -83,12 +40,12 @@ def _efficiency(run, source_class, epochs):
     if source_class.kind == populations.ARTEFACT:
         return 1.0
     keys = dice.combine(run.key, np.arange(TRIALS[0]))
-    parameters = populations.draw(source_class, keys, _scope(run))
+    parameters = populations.draw(source_class.parameters, keys, _scope(run))
     if source_class.kind == populations.MOVING:
-        difference = _sunlight(parameters["magnitude"][:, None], parameters, epochs.wavelength)
+        difference = light.sunlight(parameters["magnitude"][:, None], parameters, epochs.wavelength)
         template = np.zeros_like(difference)
     else:
-        difference, template = _static(source_class, keys, parameters, epochs)
+        difference, template = light.static(source_class, keys, parameters, epochs)
     error = noise(run.model, difference + template, epochs.limit_flux)
     flux = difference + error * dice.normal(dice.combine(keys[:, None], epochs.tick), "noise")
     share = float(np.mean(np.abs(flux) >= THRESHOLD * error))
@@ -105,20 +62,13 @@ def _trial_epochs(run):
     chosen = [cadence.epochs(run, run.visit(number)) for number in numbers.tolist()]
     order = np.argsort([epochs.mjd[-1] for epochs in chosen])
     columns = {name: np.array([getattr(chosen[i], name)[-1] for i in order])
-               for name in ("mjd", "band", "limit_flux", "wavelength", "tick", "in_run")}
-    return cadence.Epochs(-1, 0.0, 0.0, **columns)
+               for name in ("mjd", "band", "limit_flux", "tick", "in_run")}
+    return cadence.Epochs(-1, 0.0, 0.0, **columns, passbands=chosen[0].passbands)
 
 
 def _scope(run):
     """What the parameters of a population may use besides each other."""
-    return {"depth": run.model.depth, "start": run.start, "end": run.end}
-
-
-def noise(model, total_flux, limit_flux):
-    """1-sigma error in nJy of fluxes in exposures with a 5-sigma limit."""
-    rules = model.recipe["noise"]
-    photons = flux_error(total_flux, limit_flux, rules["gamma"])
-    return np.hypot(photons, rules["calibration"] * np.maximum(total_flux, 0.0))
+    return {"depth": run.model.depth, "start": run.start - run.lead_days, "end": run.end}
 
 
 def detect(run, visit):
@@ -144,10 +94,10 @@ def detect(run, visit):
             keys = dice.combine(run.key, visit.field, index, np.arange(number))
         for low in range(0, number or 1, BLOCK):  # a class without objects still names its columns
             rows = np.arange(low, min(low + BLOCK, number))
-            part = _observe(run, epochs, index, keys[rows], first + rows)
+            part = observe(run, epochs, index, keys[rows], first + rows)
             parts.append(part.take(np.flatnonzero(part.detected[:, -1])))
         first += number
-    found = _join(parts)
+    found = join(parts)
     return found.take(np.argsort(dice.uniform(found.key, "order"), kind="stable"))
 
 
@@ -160,29 +110,72 @@ def _how_many(run, visit, index):
     return int(np.random.default_rng(seed).poisson(expected))
 
 
-def _observe(run, epochs, index, keys, rows):
-    """One block of objects of one class, in all exposures."""
+def observe(run, epochs, index, keys, rows):
+    """One block of objects of one class, in all exposures, detected or not.
+
+    Parameters
+    ----------
+    run : cadence.Run
+    epochs : Epochs
+        Of their field, or of each.
+    index : int
+        Place of the class in the model's.
+    keys : numpy.ndarray of uint64, shape (n,)
+    rows : numpy.ndarray of int, shape (n,)
+        Numbers of the objects in their field.
+
+    Returns
+    -------
+    Sources
+    """
+    return measure(run, shine(run, epochs, index, keys, rows))
+
+
+def shine(run, epochs, index, keys, rows):
+    """Objects before they are measured, as `observe`: their flux is the true one."""
     source_class = run.model.classes[index]
-    parameters = populations.draw(source_class, keys, _scope(run))
     ra, dec = _positions(run, epochs, keys)
-    geometry = {}
-    shape = (len(keys), len(epochs.mjd))
+    parameters = _parameters(run, source_class, keys, ra, dec)
+    shape = (len(keys), np.shape(epochs.mjd)[-1])
     if source_class.kind == populations.STATIC:
-        true, template = _static(source_class, keys, parameters, epochs)
+        true, template = light.static(source_class, keys, parameters, epochs)
+        if np.isnan(true).any():
+            raise ConfigError(f"{source_class.name}: parameters for which its model has no light; "
+                              "bound them in the population file")
     else:
-        true, template = np.zeros(shape), np.zeros(shape)
+        true, template = np.zeros(shape), light.under(np.zeros(shape), parameters, epochs)
     if source_class.kind == populations.MOVING:
-        geometry = _move(run, epochs, parameters, ra, dec)
+        start = run.start if np.ndim(epochs.mjd) == 1 else epochs.mjd[:, -1]
+        geometry = light.moving(start, epochs, parameters, ra, dec)
         ra, dec = geometry.pop("ra"), geometry.pop("dec")
-        true[:, -1:] = _sunlight(geometry.pop("apparent")[:, None], parameters,
-                                 epochs.wavelength[-1:])
+        true[:, -1:] = light.sunlight(geometry.pop("apparent")[:, None], parameters,
+                                      epochs.wavelength[..., -1:])
+        parameters = {**parameters, **geometry}
     error = noise(run.model, true + template, epochs.limit_flux)
-    flux = true + error * dice.normal(dice.combine(keys[:, None], epochs.tick), "noise")
-    if source_class.kind == populations.ARTEFACT:
-        flux[:, -1] = parameters["sign"] * parameters["snr"] * error[:, -1]
-    return Sources(epochs, keys, rows, np.full(len(keys), index), ra, dec, true, template, flux,
-                   error, _produced(run, epochs, rows), {**parameters, **geometry},
+    return Sources(epochs, keys, rows, np.full(len(keys), index), ra, dec, true, template, true,
+                   error, _produced(run, epochs, rows), parameters,
                    np.zeros(len(keys), dtype=object))
+
+
+def measure(run, sources):
+    """The same objects with measured fluxes."""
+    flux = measured(sources.true_flux, sources.flux_err, sources.epochs, sources.key,
+                    sources.details)
+    kinds = np.array([each.kind == populations.ARTEFACT for each in run.model.classes])
+    false = np.flatnonzero(kinds[sources.source_class])
+    if len(false):
+        p = {name: sources.details[name][false] for name in ("sign", "snr")}
+        flux[false, -1] = p["sign"] * p["snr"] * sources.flux_err[false, -1]
+    return replace(sources, flux=flux)
+
+
+def _parameters(run, source_class, keys, ra, dec):
+    """Drawn parameters of the objects, and of how they are seen."""
+    parameters = populations.draw(source_class.parameters, keys, _scope(run))
+    if run.model.variations:
+        scope = {**_scope(run), "galactic_lat": frames.galactic(ra, dec)[1], **parameters}
+        parameters |= populations.draw(run.model.variations, keys, scope)
+    return parameters
 
 
 def _positions(run, epochs, keys):
@@ -192,61 +185,10 @@ def _positions(run, epochs, keys):
     return frames.offset(epochs.ra, epochs.dec, radius * np.sin(angle), radius * np.cos(angle))
 
 
-def _static(source_class, keys, parameters, epochs):
-    """Difference and template flux of objects that stay, with their host below."""
-    difference, template = populations.light_curve(source_class, keys, parameters, epochs.mjd,
-                                                   epochs.wavelength)
-    if "host_magnitude" in parameters:
-        colour = blackbody_ratio(epochs.wavelength, OPTICAL, HOST_TEMPERATURE)
-        template = template + nanojansky(parameters["host_magnitude"])[:, None] * colour
-    return difference, template
-
-
-def _sunlight(magnitude, parameters, wavelength):
-    return (nanojansky(magnitude)
-            * blackbody_ratio(wavelength, OPTICAL, parameters["temperature"][:, None]))
-
-
-def _move(run, epochs, parameters, ra, dec):
-    """Where moving objects are at the last epoch; they are spread over the field at the first."""
-    mjd = epochs.mjd[-1]
-    state = asteroids.place(ra, dec, run.start, parameters)
-    before = asteroids.observe(*state, 0.0, run.start)
-    now = asteroids.observe(*state, mjd - run.start, mjd)
-    absolute = parameters["magnitude"] - asteroids.dimming(before, parameters["slope"])
-    turn = 2.0 * np.pi * (mjd - run.start) / parameters["rotation_period"]
-    spin = 0.5 * parameters["rotation_amplitude"] * np.sin(turn)
-    apparent = absolute + asteroids.dimming(now, parameters["slope"]) + spin
-    for name in VECTORS:
-        for axis, letter in enumerate("xyz"):
-            now[f"{name}_{letter}"] = now[name][:, axis]
-    plain = {name: value for name, value in now.items() if name not in VECTORS}
-    return {**plain, "apparent": apparent, "absolute_magnitude": absolute,
-            "epoch": np.full(len(absolute), run.start), **asteroids.elements(*state, run.start)}
-
-
 def _produced(run, epochs, rows):
     """Difference images exist from when a detector's sky got its template."""
     rules = run.model.recipe["cadence"]["production"]
     keys = dice.combine(run.key, epochs.field, rows % run.model.recipe["site"]["channels"])
     days = rules["days"] * 10.0 ** (rules["dex"] * dice.normal(keys, "production"))
     days = np.where(dice.uniform(keys, "new sky") < rules["new"], 0.0, days)
-    return (epochs.mjd >= run.start - days[:, None]) | (epochs.in_run >= 0)
-
-
-def _join(parts):
-    """Put blocks of different classes together; parameters become columns and JSON."""
-    names = dict.fromkeys(name for part in parts for name in part.details)
-    joined = {name: np.concatenate([vars(part)[name] for part in parts])
-              for name, value in vars(parts[0]).items() if isinstance(value, np.ndarray)}
-    joined["truth"] = np.concatenate([_texts(part) for part in parts])
-    details = {name: np.concatenate([part.details.get(name, np.full(len(part.key), np.nan))
-                                     for part in parts]) for name in names}
-    return Sources(epochs=parts[0].epochs, details=details, **joined)
-
-
-def _texts(part):
-    columns = {name: np.round(values, 6).tolist() for name, values in part.details.items()}
-    rows = zip(*columns.values(), strict=True)
-    texts = [json.dumps(dict(zip(columns, row, strict=True))) for row in rows]
-    return np.array(texts, dtype=object)
+    return epochs.taken & ((epochs.mjd >= run.start - days[:, None]) | (epochs.in_run >= 0))

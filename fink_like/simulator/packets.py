@@ -1,10 +1,12 @@
 """Detected sources to packets: a recipe's expressions fill the records, the encoder writes them."""
 
+from collections import ChainMap
+
 import numpy as np
 
 from fink_like.errors import ConfigError
-from fink_like.simulator import columns as simulated
 from fink_like.simulator import fits, stamps, wires
+from fink_like.simulator.columns import Columns, select
 from fink_like.simulator.encoder import Blobs, encode
 from fink_like.simulator.recipe import ALERT, FORCED, HISTORY
 from fink_like.simulator.summaries import summaries
@@ -22,50 +24,95 @@ def make(run, sources, cutouts=True):
 
     Returns
     -------
-    tuple of (list of bytes, dict of numpy.ndarray)
+    tuple of (list of bytes, Columns)
         Kafka values, and the columns of the alerts.
     """
     model, n = run.model, len(sources.key)
-    rows = _rows(run, sources)
-    tables = _tables(run, sources, rows)
-    alerts, keys = tables[ALERT]
+    tables = rows(run, sources)
+    alerts = tables[ALERT]
     alerts.update(summaries(run, sources))
-    alerts.update(_cutouts(model, alerts, keys) if cutouts else
+    alerts.update(_cutouts(model, alerts) if cutouts else
                   {"has_cutouts": False, **dict.fromkeys(_names(), None)})
-    nested = {name: _nested(model, name, rows[record.rows][0], tables[record.rows], alerts, n)
+    nested = {name: _nested(model, name, tables[record.rows], alerts)
               for name, record in model.records.items() if name != ALERT}
-    fields = {**_fields(model, ALERT, alerts, keys), **nested}
-    return wires.wrap(model, encode(model.program, fields, n), keys), alerts
+    fields = {**_fields(model, ALERT, alerts), **nested}
+    return wires.wrap(model, encode(model.program, fields, n), alerts.key), alerts
 
 
-def _rows(run, sources):
-    """Object and epoch of each row of each kind."""
-    n, last = len(sources.key), len(sources.epochs.mjd) - 1
-    rules = run.model.recipe
-    return {ALERT: (np.arange(n), np.full(n, last)),
-            HISTORY: simulated.select(sources, rules["history"]),
-            FORCED: simulated.select(sources, rules["forced"])}
+def rows(run, sources):
+    """Rows of each kind that the packets have; history and forced photometry may share theirs.
+
+    Parameters
+    ----------
+    run : cadence.Run
+    sources : Sources
+
+    Returns
+    -------
+    dict of str to Columns
+        ``alert``, ``history`` and ``forced``.
+    """
+    n, last = sources.flux.shape
+    recipe = run.model.recipe
+    history, forced = (select(sources, recipe[kind]) for kind in (HISTORY, FORCED))
+    tables = {ALERT: Columns(run, sources, np.arange(n), np.full(n, last - 1)),
+              HISTORY: Columns(run, sources, *history)}
+    same = np.array_equal(history, forced)
+    return {**tables, FORCED: tables[HISTORY] if same else Columns(run, sources, *forced)}
 
 
-def _tables(run, sources, rows):
-    """Columns of each kind of rows; history and forced photometry may share theirs."""
-    tables = {kind: simulated.columns(run, sources, *rows[kind]) for kind in (ALERT, HISTORY)}
-    same = np.array_equal(rows[HISTORY], rows[FORCED])
-    tables[FORCED] = tables[HISTORY] if same else simulated.columns(run, sources, *rows[FORCED])
-    return tables
+def field(model, name, field, columns):
+    """What fills one field of a record, where NaN may still stand for null.
 
+    Parameters
+    ----------
+    model : SurveyModel
+    name : str
+        Of the record, as the recipe has it.
+    field : str
+    columns : Columns
 
-def _fields(model, name, columns, keys):
-    """Columns of one record, by field."""
+    Returns
+    -------
+    array, scalar, None or numpy.ma.MaskedArray
+        Masked where a record of no detection has none.
+    """
     record = model.records[name]
-    filled = {field: expression(columns, keys, field)
-              for field, expression in record.fields.items()}
-    absent = ~np.asarray(columns["is_detected"])
-    for field in record.detected:
-        filled[field] = np.ma.MaskedArray(
-            np.broadcast_to(np.ma.getdata(filled[field]), absent.shape),
-            mask=absent | np.ma.getmaskarray(filled[field]))
-    return {field: _missing(model, value) for field, value in filled.items()}
+    value = record.fields[field](columns, columns.key, field)
+    if field in record.detected:
+        absent = ~np.asarray(columns["is_detected"])
+        value = np.ma.MaskedArray(np.broadcast_to(np.ma.getdata(value), absent.shape),
+                                  mask=absent | np.ma.getmaskarray(value))
+    return value
+
+
+def there(model, name, columns, alerts):
+    """Which alerts have a record.
+
+    Parameters
+    ----------
+    model : SurveyModel
+    name : str
+        Of the record.
+    columns, alerts : Columns
+        Its rows, and the alerts.
+
+    Returns
+    -------
+    numpy.ndarray of bool
+    """
+    n = len(alerts.objects)
+    when = model.records[name].when
+    if when is None:
+        return np.ones(n, dtype=bool)
+    counted = ChainMap({"count_rows": np.bincount(columns.objects, minlength=n)}, alerts)
+    return np.broadcast_to(when(counted, alerts["object_key"], name), n)
+
+
+def _fields(model, name, columns):
+    """Columns of one record, by field."""
+    return {each: _missing(model, field(model, name, each, columns))
+            for each in model.records[name].fields}
 
 
 def _missing(model, value):
@@ -74,39 +121,34 @@ def _missing(model, value):
     return np.ma.masked_invalid(value) if floating and model.recipe["nan_is_null"] else value
 
 
-def _nested(model, name, parents, table, alerts, n):
+def _nested(model, name, columns, alerts):
     """Rows of a record inside the alert, and where it is null; made only where it is not."""
-    columns, keys = table
-    record, program = model.records[name], model.program.children()[name]
-    there = np.ones(n, dtype=bool)
-    if record.when is not None:
-        counted = {**alerts, "count_rows": np.bincount(parents, minlength=n)}
-        there &= record.when(counted, alerts["object_key"], name)
-    if not there.any():
+    record, program, n = model.records[name], model.program.children()[name], len(alerts.objects)
+    shown = there(model, name, columns, alerts)
+    if not shown.any():
         return None
-    kept = there[parents]
+    kept = shown[columns.objects]
     if not kept.all():
-        columns = {column: value[kept] if np.shape(value)[:1] == kept.shape else value
-                   for column, value in columns.items()}
-        keys, parents = keys[kept], parents[kept]
-    blobs = encode(program, _fields(model, name, columns, keys), len(keys))
+        columns = columns.rows(kept)
+    parents = columns.objects
+    blobs = encode(program, _fields(model, name, columns), len(parents))
     if record.rows != ALERT:
-        return blobs.group(parents, n), ~there
+        return blobs.group(parents, n), ~shown
     start, length = np.zeros((2, n), dtype=np.int64)
     start[parents], length[parents] = blobs.start, blobs.length
-    return Blobs(blobs.pool, start, length), ~there
+    return Blobs(blobs.pool, start, length), ~shown
 
 
 def _names():
     return ("stamp_science", "stamp_template", "stamp_difference")
 
 
-def _cutouts(model, alerts, keys):
+def _cutouts(model, alerts):
     """FITS files of the three images."""
     form = model.recipe["stamps"]
     if form["form"] not in FORMS:
         raise ConfigError(f"{model.survey}: stamps form {form['form']!r}, not {sorted(FORMS)}")
-    images, noise = stamps.draw(alerts, keys, form)
+    images, noise = stamps.draw(alerts, alerts.key, form)
     files = FORMS[form["form"]](form, images, noise, alerts)
     return {"has_cutouts": True, **{f"stamp_{name}": files[name] for name in images}}
 

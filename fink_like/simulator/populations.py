@@ -7,18 +7,15 @@ import numpy as np
 import yaml
 
 from fink_like.errors import ConfigError
-from fink_like.simulator import transients, variables
+from fink_like.simulator import fast_transients, transients, variables
 from fink_like.simulator.expressions import Expression
 
-MODELS = {
-    "supernova": transients.supernova,
-    "dwarf_nova": transients.dwarf_nova,
-    "microlensing": transients.microlensing,
-    "rr_lyrae": variables.rr_lyrae,
-    "eclipsing_binary": variables.eclipsing_binary,
-    "long_period": variables.long_period,
-    "active_nucleus": variables.active_nucleus,
-}
+MODELS = {model.__name__: model for model in (
+    transients.supernova, transients.bazin_supernova, transients.tidal_disruption,
+    transients.dwarf_nova, transients.nova, transients.microlensing,
+    fast_transients.kilonova, fast_transients.afterglow, fast_transients.flare_star,
+    variables.rr_lyrae, variables.pulsator, variables.eclipsing_binary, variables.long_period,
+    variables.active_nucleus, variables.irregular, variables.residual)}
 """Light curves of objects that stay where they are."""
 
 STATIC, MOVING, ARTEFACT = "static", "moving", "artefact"
@@ -38,6 +35,8 @@ class SourceClass:
     model : callable or None
         One of `MODELS`; only static classes have one.
     parameters : dict of str to Expression
+    bogus : bool
+        Nothing is there: artefacts, and static classes that say so.
     """
 
     name: str
@@ -45,6 +44,7 @@ class SourceClass:
     kind: str
     model: object
     parameters: dict
+    bogus: bool = False
 
 
 def load(path):
@@ -81,15 +81,17 @@ def _source_class(name, entry, total, path):
     drawn = {**entry["parameters"], **entry.get("host", {})}
     parameters = {parameter: Expression(source, f"{path}: {name}.{parameter}")
                   for parameter, source in drawn.items()}
-    return SourceClass(name, entry["per_visit"] / total, kind, MODELS.get(model), parameters)
+    bogus = kind == ARTEFACT or bool(entry.get("bogus", False))
+    return SourceClass(name, entry["per_visit"] / total, kind, MODELS.get(model), parameters, bogus)
 
 
-def draw(source_class, keys, scope):
+def draw(expressions, keys, scope):
     """Parameters of objects.
 
     Parameters
     ----------
-    source_class : SourceClass
+    expressions : dict of str to Expression
+        In the order in which they are drawn; later ones may use earlier ones.
     keys : numpy.ndarray of uint64, shape (n,)
     scope : dict
         ``depth`` (mag), ``start`` and ``end`` (MJD).
@@ -99,7 +101,7 @@ def draw(source_class, keys, scope):
     dict of numpy.ndarray, shape (n,)
     """
     drawn = {}
-    for name, expression in source_class.parameters.items():
+    for name, expression in expressions.items():
         value = expression({**scope, **drawn}, keys, name)
         drawn[name] = np.broadcast_to(np.asarray(value, dtype=np.float64), keys.shape)
     return drawn
@@ -113,7 +115,9 @@ def light_curve(source_class, keys, parameters, mjd, wavelength):
     source_class : SourceClass
     keys : numpy.ndarray of uint64, shape (n,)
     parameters : dict of numpy.ndarray, shape (n,)
-    mjd, wavelength : numpy.ndarray, shape (epochs,)
+        With ``reference_offset`` the template was made when the object was so many magnitudes
+        fainter than in the mean.
+    mjd, wavelength : numpy.ndarray, shape (epochs,) or (n, epochs)
         MJD TAI, ascending; Angstrom.
 
     Returns
@@ -123,4 +127,6 @@ def light_curve(source_class, keys, parameters, mjd, wavelength):
     """
     columns = {name: values[:, None] for name, values in parameters.items()}
     flux, reference = source_class.model({**columns, "key": keys[:, None]}, mjd, wavelength)
+    if "reference_offset" in columns:
+        reference = reference * 10.0 ** (-0.4 * columns["reference_offset"])
     return flux - reference, reference

@@ -1,14 +1,18 @@
 """A survey as the simulator sees it: `conf/simulator/<survey>.yaml`, read and checked once."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import yaml
 
 from fink_like.errors import ConfigError
+from fink_like.packets import survey as declared
 from fink_like.packets.schemas import load_notation
-from fink_like.simulator import encoder, populations
-from fink_like.simulator.expressions import Expression
+from fink_like.simulator import encoder, populations, worlds
+from fink_like.simulator.expressions import Expression, expressions
+from fink_like.simulator.worlds import merge
 
 SECTIONS = ("schema", "wire", "start_mjd", "alerts_per_visit", "site", "cadence", "noise", "bands",
             "history", "stamps", "ids", "exposure", "source", "records")
@@ -55,6 +59,10 @@ class SurveyModel:
     records : dict of str to RecordRecipe
         By the field of the alert that holds the record; ``alert`` is the alert itself.
     classes : tuple of SourceClass
+    declared : callable
+        Gives the survey as the broker reads it, `packets.survey.Survey`.
+    field_rules, variations : dict of str to Expression
+        Of its world, see `worlds`; empty without one.
     """
 
     survey: str
@@ -66,6 +74,9 @@ class SurveyModel:
     source: dict
     records: dict
     classes: tuple
+    declared: Callable
+    field_rules: dict = field(default_factory=dict)
+    variations: dict = field(default_factory=dict)
 
     @property
     def depth(self):
@@ -75,7 +86,7 @@ class SurveyModel:
                 / sum(band["weight"] for band in bands))
 
 
-def open_survey(settings_root, survey, population="stream"):
+def open_survey(settings_root, survey, population="stream", world=None):
     """Read what is needed to simulate a survey.
 
     Parameters
@@ -86,6 +97,8 @@ def open_survey(settings_root, survey, population="stream"):
         Name of a file in ``conf/simulator/``.
     population : str, optional
         Name of a file in ``conf/populations/``.
+    world : str, optional
+        Name of a file in ``conf/worlds/``, for training; it names its own population.
 
     Returns
     -------
@@ -99,19 +112,32 @@ def open_survey(settings_root, survey, population="stream"):
     root = Path(settings_root)
     path = root / "conf" / "simulator" / f"{survey}.yaml"
     recipe = _read(path)
+    rules = {}
+    if world is not None:
+        found = worlds.load(root / "conf" / "worlds" / f"{world}.yaml")
+        recipe = merge(recipe, found.overlay(recipe.get("survey", survey)))
+        population = found.population
+        rules = {"field_rules": found.field_rules, "variations": found.variations}
     missing = [section for section in SECTIONS if section not in recipe]
     if missing:
         raise ConfigError(f"{path}: sections {missing} are missing")
     schema = load_notation(root / "schemas" / recipe["schema"])
     program = encoder.compile_record(schema)
-    groups = {name: _expressions(recipe[name], f"{path}: {name}")
+    groups = {name: expressions(recipe[name], f"{path}: {name}")
               for name in ("ids", "exposure", "source")}
     records = {name: _record(entry, f"{path}: {name}")
                for name, entry in recipe["records"].items()}
     _check(records, program, path)
     classes = populations.load(root / "conf" / "populations" / f"{population}.yaml")
-    return SurveyModel(survey=recipe.get("survey", survey), recipe=recipe, schema=schema,
-                       program=program, records=records, classes=classes, **groups)
+    name = recipe.get("survey", survey)
+    return SurveyModel(survey=name, recipe=recipe, schema=schema, program=program,
+                       records=records, classes=classes, declared=_declared(root, name),
+                       **groups, **rules)
+
+
+def _declared(root, name):
+    """What reads the survey's own YAML when it is first asked for: packets need it not."""
+    return cache(lambda: declared.load(root / "conf" / "surveys" / f"{name}.yaml"))
 
 
 def _read(path):
@@ -121,20 +147,8 @@ def _read(path):
         known = sorted(entry.stem for entry in path.parent.glob("*.yaml"))
         raise ConfigError(f"no readable recipe {path}: {error}; there are {known}") from error
     if "extends" in recipe:
-        recipe = _merge(_read(path.with_name(f"{recipe.pop('extends')}.yaml")), recipe)
+        recipe = merge(_read(path.with_name(f"{recipe.pop('extends')}.yaml")), recipe)
     return recipe
-
-
-def _merge(below, above):
-    merged = dict(below)
-    for name, value in above.items():
-        both = isinstance(value, dict) and isinstance(merged.get(name), dict)
-        merged[name] = _merge(merged[name], value) if both else value
-    return merged
-
-
-def _expressions(entries, where):
-    return {name: Expression(source, f"{where}.{name}") for name, source in entries.items()}
 
 
 def _record(entry, where):
@@ -142,7 +156,7 @@ def _record(entry, where):
         raise ConfigError(f"{where}: rows is {entry.get('rows')!r}, "
                           "not alert, history or forced")
     detected = entry.get("detected") or {}
-    fields = _expressions({**(entry.get("fields") or {}), **detected}, where)
+    fields = expressions({**(entry.get("fields") or {}), **detected}, where)
     when = Expression(entry["when"], f"{where}.when") if "when" in entry else None
     return RecordRecipe(entry["rows"], fields, frozenset(detected), when)
 

@@ -74,6 +74,54 @@ def active_nucleus(parameters, mjd, wavelength):
     return mean * 10.0 ** (-0.4 * amplitude * wave), mean + 0.0 * wave
 
 
+def pulsator(parameters, mjd, wavelength):
+    """Cosine series of three harmonics in magnitudes, its amplitude a power of the wavelength.
+
+    `amplitude` is peak to peak in g, `r21`, `r31` are ratios of amplitudes, `phi21`, `phi31` phases
+    in the cosine convention (Simon & Lee 1981, ApJ 248, 291). Cepheids, RR Lyrae, delta Scuti,
+    spotted stars.
+    """
+    p = parameters
+    phase = 2.0 * np.pi * np.mod((mjd - p["phase_mjd"]) / p["period"], 1.0)
+    turn = 2.0 * np.pi * np.arange(40.0) / 40.0
+    range_ = np.ptp(_harmonics(p, turn), axis=-1, keepdims=True)
+    amplitude = p["amplitude"] / range_ * (wavelength / G_BAND) ** p["chromatic"]
+    mean = _star(p, wavelength)
+    wave = _harmonics(p, phase)
+    return mean * 10.0 ** (-0.4 * amplitude * wave), mean + 0.0 * wave
+
+
+def _harmonics(p, phase):
+    """In magnitudes, so negative where the star is bright."""
+    return (np.cos(phase) + p["r21"] * np.cos(2.0 * phase + p["phi21"])
+            + p["r31"] * np.cos(3.0 * phase + p["phi31"]))
+
+
+def irregular(parameters, mjd, wavelength):
+    """Young star: a damped random walk in magnitudes, larger in the blue, as dust and spots are.
+
+    Times and amplitudes as in Cody et al. 2014 (AJ 147, 82) and Venuti et al. 2015 (A&A 581, A66).
+    """
+    p = parameters
+    wave = damped_random_walk(p["key"], mjd, p["timescale"])
+    amplitude = p["amplitude"] * (wavelength / OPTICAL) ** p["chromatic"]
+    mean = _star(p, wavelength)
+    return mean * 10.0 ** (-0.4 * amplitude * wave), mean + 0.0 * wave
+
+
+def residual(parameters, mjd, wavelength):
+    """No object: what a bad subtraction leaves of a bright star, another in each exposure.
+
+    Of either sign, `share` of the star's light in the mean, with a long tail.
+    """
+    p = parameters
+    keys = dice.combine(p["key"], np.round(np.asarray(mjd) * 86400.0))
+    tail = np.minimum(dice.uniform(keys, "tail") ** -0.5, 10.0)
+    star = _star(p, wavelength)
+    left = p["share"] * dice.normal(keys, "residual") * tail
+    return star * (1.0 + left), star + 0.0 * left
+
+
 def damped_random_walk(key, mjd, timescale):
     """Walk of unit variance.
 

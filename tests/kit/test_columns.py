@@ -8,24 +8,24 @@ import pytest
 from fink_like.errors import ModuleError
 from fink_like.kit import Field, Ragged
 from fink_like.kit.columns import Batch, from_arrow
-from fink_like.kit.outputs import checked, columns
+from fink_like.kit.outputs import checked, column, columns
 from fink_like.vocabulary import BANDS
 
 
 def back(values, kind, n_rows=None):
-    fields, n_rows = (Field("x", kind),), len(values) if n_rows is None else n_rows
-    found = checked({"x": values}, fields, n_rows)
-    return columns(fields, [(np.arange(n_rows), found)], n_rows)[0].to_pylist()
+    if n_rows is not None:
+        checked({"x": values}, (Field("x", kind),), n_rows)
+    return column(values, Field("x", kind)).to_pylist()
 
 
-@pytest.mark.parametrize("column, expected", [
+@pytest.mark.parametrize("given, expected", [
     (pa.array([1.5, None], pa.float32()), [1.5, np.nan]),
     (pa.array([7, None], pa.int32()), [7.0, np.nan]),
     (pa.array([True, None, False]), [1.0, np.nan, 0.0]),
     (pa.nulls(2), [np.nan, np.nan]),
 ])
-def test_numbers_and_booleans_are_floats_with_nan(column, expected):
-    np.testing.assert_array_equal(from_arrow(column), expected)
+def test_numbers_and_booleans_are_floats_with_nan(given, expected):
+    np.testing.assert_array_equal(from_arrow(given), expected)
 
 
 def test_ids_keep_all_their_digits():
@@ -85,6 +85,7 @@ def test_columns_of_two_lengths_are_refused():
     (np.array([1.0, 0.0, np.nan]), "boolean", [True, False, None]),
     (np.array([True, False]), "boolean", [True, False]),
     (["a", None], "string", ["a", None]),
+    (np.ma.array(["a", "b"], mask=[False, True]), "string", ["a", None]),
     (Ragged.from_lists([[1.0, np.nan], []]), "array<float>", [[1.0, None], []]),
     ([np.array([1.0]), None], "array<float>", [[1.0], None]),
     (np.array([-1, 3]), "tinyint", [-1, 3]),

@@ -1,6 +1,7 @@
 """Surveys to simulate, a small night of each, and what reads packets back."""
 
 import io
+from functools import cache
 from pathlib import Path
 
 import fastavro
@@ -16,6 +17,12 @@ ALERTS = 900
 @pytest.fixture(scope="session", params=SURVEYS)
 def model(request):
     return simulator.open_survey(ROOT, request.param)
+
+
+@pytest.fixture(scope="session")
+def opened():
+    """``opened(survey, world)``: a survey in a world, read once."""
+    return cache(lambda survey, world: simulator.open_survey(ROOT, survey, world=world))
 
 
 @pytest.fixture(scope="session")

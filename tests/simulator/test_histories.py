@@ -5,8 +5,6 @@ from collections import defaultdict
 import numpy as np
 import pytest
 
-from fink_like import simulator
-
 
 @pytest.fixture(scope="session")
 def stories(nights):
@@ -111,25 +109,3 @@ def test_alerts_before_are_nearly_as_deep_as_their_limit(nights, look):
         found = look.source(packet)
         if "diffmaglim" in found and row["class"] in ("SN Ia", "asteroid"):
             assert found["magpsf"] < found["diffmaglim"] + 0.15
-
-
-def test_noise_is_what_the_errors_say(model):
-    curves = simulator.light_curves(model, 3000, seed=2)
-    last = np.zeros(len(curves.mjd), dtype=bool)
-    last[curves.offsets[1:] - 1] = True  # chosen for being detected: biased
-    pull = ((curves.flux - curves.true_flux) / curves.flux_err)[~last]
-    assert pull.mean() == pytest.approx(0.0, abs=4.0 / np.sqrt(len(pull)))
-    assert pull.std() == pytest.approx(1.0, abs=4.0 / np.sqrt(2.0 * len(pull)))
-    assert curves.detected[last].all()
-    assert np.array_equal(curves.detected, np.abs(curves.flux) >= 5.0 * curves.flux_err)
-
-
-def test_light_curves_are_ragged_arrays_with_truth(model):
-    curves = simulator.light_curves(model, 500, seed=3)
-    assert len(curves.truth) == 500 == len(curves.offsets) - 1
-    assert curves.offsets[-1] == len(curves.mjd) == len(curves.band) == len(curves.flux)
-    for low, high in zip(curves.offsets, curves.offsets[1:], strict=False):
-        assert np.all(np.diff(curves.mjd[low:high]) > 0)
-    assert np.array_equal(np.add.reduceat(curves.detected.astype(int), curves.offsets[:-1]),
-                          curves.truth["n_det"])
-    assert set(curves.truth["class"]) <= {source.name for source in model.classes}

@@ -29,7 +29,7 @@ SCOPE = {"depth": 18.5, "start": 61110.0, "end": 61111.0}
 def drawn(name, n):
     classes = {c.name: c for c in populations.load(ROOT / "conf/populations/stream.yaml")}
     keys = dice.combine(3, np.arange(n))
-    return classes[name], keys, populations.draw(classes[name], keys, SCOPE)
+    return classes[name], keys, populations.draw(classes[name].parameters, keys, SCOPE)
 
 
 def rest_frame(name, wavelength, n=150):
