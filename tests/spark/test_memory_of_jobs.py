@@ -2,6 +2,7 @@
 
 import shutil
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -69,10 +70,11 @@ def test_a_file_is_there_while_it_is_replaced(spark, settings):
 
 def test_a_lease_is_given_back_for_good_while_it_is_renewed(spark, settings, monkeypatch):
     """A renewal that has begun ends before the lease is deleted, not behind it."""
-    monkeypatch.setattr(lease, "RENEW_S", 0.0)
-    for _ in range(20):
+    monkeypatch.setattr(lease, "RENEW_S", 0.01)
+    for _ in range(8):
         checkpoint = Checkpoint(spark, settings, "mirror")
         checkpoint.lease.take()
+        time.sleep(0.02)
         lease.release(checkpoint.files)
         assert not checkpoint.files.exists(lease.FILE)
     assert "lease mirror" not in {thread.name for thread in threading.enumerate()}
