@@ -49,7 +49,7 @@ def add(settings, path):
     found = _read(Path(path))
     known = read(settings)
     merged = found.merge(known.drop_duplicates(), how="left", on=NAMES, indicator=True)
-    new = found[(merged["_merge"] == "left_only").to_numpy()]
+    new = found[(merged["_merge"] == "left_only").to_numpy()].drop_duplicates()
     if len(new):
         write_deltalake(settings.path(TABLE), pa.Table.from_pandas(new, SCHEMA,
                                                                    preserve_index=False),

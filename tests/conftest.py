@@ -10,10 +10,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 import fastavro
+import hypothesis
 import pytest
 
 from fink_like import config, jars, java, kafka_server
 from fink_like.packets import inputs, schemas, survey, wire
+
+hypothesis.settings.register_profile("the same each time", derandomize=True)
+hypothesis.settings.load_profile("the same each time")
 
 ROOT = Path(__file__).resolve().parent.parent
 FIXTURES = Path(os.environ.get("FINK_LIKE_FIXTURES", ROOT.parent / "shared" / "data"))

@@ -108,12 +108,13 @@ def compare(given):
     from fink_like import labels
     from fink_like.kit import registry
     from fink_like.modules import backfill, page
+    from fink_like.modules import check as check_door
     from fink_like.modules import compare as door
     settings, names = settings_of(given), (given.first, given.second)
     if bool(given.wanted) != bool(given.verdict):
         raise ConfigError("--class and --verdict go together: which output means that class?")
     found = door.alerts(settings, *names, backfill.nights(settings, given.night))
-    spec = registry.find(settings.modules)[given.first]
+    spec = registry.read_module(check_door.folder_of(settings, given.first) / "module.py")
     page.compared(names, door.compare(found, *names, spec.struct.fields), page.console())
     if given.wanted:
         known = labels.of_objects(labels.read(settings))

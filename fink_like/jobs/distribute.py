@@ -2,6 +2,7 @@
 
 import datetime
 import sys
+from contextlib import contextmanager
 
 from fink_like.filters import library
 from fink_like.jobs.errands import Errands
@@ -39,30 +40,38 @@ def run(settings, spark, until_caught_up=False):
         if commits.last_batch(spark, deliveries, checkpoint.app_id) >= batch_id:
             return  # sent and noted before a crash; only the checkpoint did not know
         alerts = alerts.where("NOT coalesce(broker.retrospective, false)")
-        count, again = alerts.selectExpr("count(*)", "count_if(revision > 0)").first()
-        if not count:
+        count = alerts.count()
+        routes = checkpoint.freeze(batch_id, {"routes": filters.routes()})["routes"]
+        if not count or not routes:
             tables.append(tables.nothing(spark, deliveries), deliveries, checkpoint.app_id,
                           batch_id, checkpoint.note(batch_id))
             return
-        routes = checkpoint.freeze(batch_id, {"routes": filters.routes()})["routes"]
         matched = substreams.route(alerts, with_topics(settings, routes), specs)
-        if again:
+        if commits.version_of(spark, rescores) > 0:
             matched = substreams.not_sent_before(matched, tables.read(spark, deliveries))
-        matched = matched.persist()
-        sent = messages(matched, settings, spark, store, specs).persist()
-        kafka.send(sent.where("outcome = 'sent'"), settings)
-        noted = sent.selectExpr(*NOTED, "current_timestamp() AS sent_at",
-                                f"{batch_id}L AS batch_id", "outcome")
-        tables.append(noted, deliveries, checkpoint.app_id, batch_id, checkpoint.note(batch_id))
-        checkpoint.report(batch_id, alerts=count, **summary(sent))
-        for frame in (sent, matched):
-            frame.unpersist()
+        with kept(matched) as matched, kept(messages(matched, settings, spark, store,
+                                                     specs)) as sent:
+            kafka.send(sent.where("outcome = 'sent'"), settings)
+            noted = sent.selectExpr(*NOTED, "current_timestamp() AS sent_at",
+                                    f"{batch_id}L AS batch_id", "outcome")
+            tables.append(noted, deliveries, checkpoint.app_id, batch_id,
+                          checkpoint.note(batch_id))
+            checkpoint.report(batch_id, alerts=count, **summary(sent))
 
     trigger = None if until_caught_up else settings.jobs.trigger
     max_bytes = settings.jobs.distribute_bytes
     both = tables.stream(spark, silver, max_bytes).unionByName(
         tables.stream(spark, rescores, max_bytes))
     return checkpoint.start(both, one_batch, trigger)
+
+
+@contextmanager
+def kept(frame):
+    """A frame that is computed once, in a ``with``; let go of behind it, whatever happens."""
+    try:
+        yield frame.persist()
+    finally:
+        frame.unpersist()
 
 
 def with_topics(settings, routes):

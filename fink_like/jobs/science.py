@@ -14,6 +14,7 @@ from fink_like.spark.rescore import Rescore
 from fink_like.spark.schema_store import SchemaStore
 from fink_like.spark.scoring import Scoring
 from fink_like.spark.shadow import Shadow
+from fink_like.vocabulary import leaves
 
 JOB = "science"
 
@@ -46,7 +47,7 @@ def run(settings, spark, until_caught_up=False):
         def scored(**options):
             if not keys:
                 return tables.nothing(spark, path)  # planning is dear, and there is nothing to do
-            return silver.rows(readable, surveys, store.pick(keys), specs, **options)
+            return silver.rows(readable, surveys, store.pick(keys), scoring.specs, **options)
 
         def append(frame):
             with shadow.beside(frame, checkpoint.app_id, batch_id) as alerts:
@@ -72,14 +73,16 @@ def errands(settings, spark):
     surveys = survey_declarations.load_all(settings.conf / "surveys")
     specs = live_modules(settings, surveys)
     ledger = Ledger(spark, settings, checkpoint, settings.path(tables.SILVER_TABLE))
-    again = Rescore(spark, settings, surveys, specs, checkpoint.folder)
+    again = Rescore(spark, settings, surveys, specs, checkpoint)
     return Errands(spark, checkpoint.folder, [ledger.catch_up],
                    {**Upkeep(spark, settings, JOB).handlers(), "rescore": again.night})
 
 
 def modules(settings, surveys):
     """The modules that ``conf/modules.yaml`` calls live or shadow, in the order they run."""
-    return registry.load(settings.modules, settings.conf / "modules.yaml", tuple(surveys))
+    specs = registry.load(settings.modules, settings.conf / "modules.yaml", tuple(surveys))
+    registry.refuse_unknown(specs, leaves(tables.silver_fields(surveys, specs)))
+    return specs
 
 
 def live_modules(settings, surveys):

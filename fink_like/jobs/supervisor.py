@@ -168,6 +168,7 @@ def _after_failure(one, why):
         one.pause = FIRST_PAUSE_S
     _say(one.job, f"failed, started again in {one.pause:.0f} s: {why}")
     one.query, one.next_try = None, time.monotonic() + one.pause
+    one.errands = None  # made anew with what the job has then read: its modules
     one.pause = min(2 * one.pause, LONGEST_PAUSE_S)
 
 

@@ -13,7 +13,8 @@ SORTED_BY = ("diaObjectId", "diaSourceId")  # what silver is looked up by, insid
 # Job -> its tables, and how each is compacted.
 OWNED = {
     "ingest": {tables.BRONZE_TABLE: "pack", tables.DUPLICATES_TABLE: "merge"},
-    "science": {tables.SILVER_TABLE: "sort", tables.RESCORES_TABLE: "sort"},
+    "science": {tables.SILVER_TABLE: "sort", tables.RESCORES_TABLE: "sort",
+                tables.SHADOW_TABLE: "sort"},
     "distribute": {tables.DELIVERIES_TABLE: "merge"}}
 
 

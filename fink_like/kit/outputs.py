@@ -170,12 +170,15 @@ def _text(values, kind):
 
 
 def _list(values, kind):
+    nulls = None
     if not isinstance(values, Ragged):
-        return pa.array([None if row is None else np.asarray(row, dtype=np.float32)
-                         for row in values], kind)
+        nulls = pa.array([row is None for row in values], pa.bool_())
+        rows = [() if row is None else np.asarray(row, dtype=np.float32) for row in values]
+        values = Ragged.from_counts(np.concatenate([np.zeros(0, np.float32), *rows]),
+                                    [len(row) for row in rows])
     points = values.values.astype(np.float32)
     points = pa.array(points, mask=~np.isfinite(points))
-    return pa.ListArray.from_arrays(pa.array(values.shape.offsets, pa.int32()), points)
+    return pa.ListArray.from_arrays(pa.array(values.shape.offsets, pa.int32()), points, mask=nulls)
 
 
 _CONVERT = {**dict.fromkeys(FLOATS, _number), "boolean": _boolean, "string": _text,

@@ -4,7 +4,9 @@
 operator's choice, in ``conf/modules.yaml``: one line ``<name>: live``, ``shadow`` or ``off``.
 """
 
+import difflib
 import importlib.util
+import keyword
 import logging
 import re
 import sys
@@ -22,6 +24,10 @@ from fink_like.vocabulary import NEUTRAL
 LIVE, SHADOW, OFF = "live", "shadow", "off"
 
 _NAME = re.compile("[a-z][a-z0-9_]*")
+# Columns that stand beside the modules' on the way to silver, and in the messages of substreams.
+_BESIDE = {"topic", "partition", "offset", "schema_key", "bytes", "kafka_time", "ingest_time",
+           "datum", "points", "modules", "route", "to_topic", "partitions", "filter", "delivery",
+           "cdsxmatch", "key", "value", "headers", "thing", "p_topic", "p_partition", "p_offset"}
 
 log = logging.getLogger(__name__)
 
@@ -51,43 +57,48 @@ def load(folder, states, reserved=()):
         unknown, names clash, an input is the output of a module that is off or absent, or modules
         need each other in a circle.
     """
-    found = find(folder)
+    there = names(folder)
     states = read_states(states) if isinstance(states, (str, Path)) else _checked_states(states)
-    unknown = sorted(set(states) - set(found))
+    unknown = sorted(set(states) - set(there))
     if unknown:
-        raise ModuleError(f"modules.yaml names {unknown}, but {folder} holds {sorted(found)}")
-    for name in sorted(set(found) - set(states)):
+        raise ModuleError(f"modules.yaml names {unknown}, but {folder} holds {there}")
+    for name in sorted(set(there) - set(states)):
         log.warning("science module %s is off: conf/modules.yaml does not name it", name)
-    specs = {name: replace(spec, state=states[name]) for name, spec in found.items()
-             if states.get(name, OFF) != OFF}
+    # What is off is not even read: somebody may be writing it.
+    specs = {name: replace(read_module(Path(folder) / name / "module.py"), state=states[name])
+             for name in there if states.get(name, OFF) != OFF}
     _refuse_clashes(specs, reserved)
-    return [specs[name] for name in _order(specs, found)]
+    return [specs[name] for name in _order(specs, there)]
+
+
+def names(folder):
+    """Names of all modules of the folder, on or off, sorted."""
+    return sorted(path.parent.name for path in Path(folder).glob("*/module.py"))
 
 
 def find(folder):
     """Every module of the folder, on or off: name to `ModuleSpec`."""
-    files = sorted(Path(folder).glob("*/module.py"))
-    return {path.parent.name: read_module(path) for path in files}
+    return {name: read_module(Path(folder) / name / "module.py") for name in names(folder)}
 
 
 def needed(found, name):
     """A module and those it takes outputs from, theirs too; names, of `find`'s modules."""
-    names, left = set(), [name]
+    wanted, left = set(), [name]
     while left:
         one = left.pop()
-        if one in found and one not in names:
-            names.add(one)
+        if one in found and one not in wanted:
+            wanted.add(one)
             left += [source for source in map(_source, found[one].needs) if source]
-    return sorted(names)
+    return sorted(wanted)
 
 
 def dependents(specs, name):
     """A module and those that take outputs from it, and from those; in the order of `specs`."""
-    names = {name}
+    with_it = {name}
     for spec in specs:  # each behind those it needs
-        if names & {_source(need) for need in spec.needs}:
-            names.add(spec.name)
-    return [spec for spec in specs if spec.name in names]
+        if with_it & {_source(need) for need in spec.needs}:
+            with_it.add(spec.name)
+    return [spec for spec in specs if spec.name in with_it]
 
 
 def external_inputs(specs):
@@ -141,8 +152,8 @@ def read_module(path):
     sys.modules[import_name] = python_module
     try:
         import_spec.loader.exec_module(python_module)
-    except Exception as error:  # noqa: BLE001  any fault of a contributor's code
-        raise ModuleError(f"{path}: {type(error).__name__}: {error}") from error
+    except BaseException as error:  # noqa: BLE001  any fault of a contributor's code
+        raise ModuleError(f"{path}{_line(error, path)}: {type(error).__name__}: {error}") from error
     finally:
         del sys.modules[import_name]
     spec = getattr(python_module, name, None)
@@ -158,7 +169,42 @@ def is_free(name, reserved=()):
 
 
 def _taken(reserved):
-    return {entry.name.lower() for entry in NEUTRAL} | {name.lower() for name in reserved}
+    ours = {entry.name.lower() for entry in NEUTRAL} | _BESIDE | set(keyword.kwlist)
+    return ours | {name.lower() for name in reserved}
+
+
+def _line(error, path):
+    """``:12`` of the last step of an error that is in a file."""
+    lines, step = [], error.__traceback__
+    while step is not None:
+        if step.tb_frame.f_code.co_filename == str(path):
+            lines.append(f":{step.tb_lineno}")
+        step = step.tb_next
+    return lines[-1] if lines else ""
+
+
+def refuse_unknown(specs, columns):
+    """Refuse an input that its survey or module, which are here, does not have.
+
+    Parameters
+    ----------
+    specs : list of ModuleSpec
+    columns : iterable of str
+        Dotted columns of the alert, surveys and modules here. A survey that is not here is fine.
+
+    Raises
+    ------
+    ModuleError
+    """
+    columns = set(columns)
+    structs = {name.split(".")[0] for name in columns if "." in name}
+    for spec in specs:
+        for name in spec.needs:
+            source = _source(name)
+            if source in structs and name not in columns:
+                near = difflib.get_close_matches(name, columns, 1)
+                raise ModuleError(f"science module {spec.name}: {source} has no {name}" + (
+                    f", did you mean {near[0]}?" if near else "; see `fink-like module inputs`"))
 
 
 def _refuse_clashes(specs, reserved):
@@ -170,14 +216,14 @@ def _refuse_clashes(specs, reserved):
         taken.add(name.lower())
 
 
-def _order(specs, found):
-    needed = {name: {dependency for dependency in map(_source, spec.needs) if dependency in found}
-              for name, spec in sorted(specs.items())}
-    for name, dependencies in needed.items():
+def _order(specs, there):
+    needed_by = {name: {dependency for dependency in map(_source, spec.needs)
+                        if dependency in there} for name, spec in sorted(specs.items())}
+    for name, dependencies in needed_by.items():
         for dependency in sorted(dependencies):
-            _check_dependency(specs[name], found[dependency], specs.get(dependency))
+            _check_dependency(specs[name], dependency, specs.get(dependency))
     try:
-        return list(TopologicalSorter(needed).static_order())
+        return list(TopologicalSorter(needed_by).static_order())
     except CycleError as error:
         raise ModuleError(f"science modules need each other in a circle: "
                           f"{' <- '.join(error.args[1])}; one of them must do without") from error
@@ -187,13 +233,13 @@ def _source(input_name):
     return input_name.split(".")[0] if "." in input_name else None
 
 
-def _check_dependency(spec, found, running):
+def _check_dependency(spec, name, running):
     if running is None or (running.state, spec.state) == (SHADOW, LIVE):
         state = OFF if running is None else SHADOW
         raise ModuleError(f"science module {spec.name} is {spec.state} but takes outputs of "
-                          f"{found.name}, which is {state}; change one in conf/modules.yaml")
-    offered = {f"{found.name}.{field.name}" for field in found.struct.fields}
-    absent = [name for name in spec.needs if _source(name) == found.name and name not in offered]
+                          f"{name}, which is {state}; change one in conf/modules.yaml")
+    offered = {f"{name}.{field.name}" for field in running.struct.fields}
+    absent = [need for need in spec.needs if _source(need) == name and need not in offered]
     if absent:
-        raise ModuleError(f"science module {spec.name} takes {absent}, but {found.name} offers "
+        raise ModuleError(f"science module {spec.name} takes {absent}, but {name} offers "
                           f"{sorted(offered)}")

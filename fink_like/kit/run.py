@@ -5,6 +5,7 @@ row is ever lost and no module can hurt another: what goes wrong is a status bes
 and told in the module's `Outcome`.
 """
 
+import inspect
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,6 +21,8 @@ from fink_like.vocabulary import Status
 
 FAULTS = (Status.FAILED, Status.TIMED_OUT, Status.OFF)
 NOTHING_OFF = {}
+STATUS = ".status"
+LONGEST = 300  # characters of a message
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,7 @@ def run(specs, inputs, watch=None, off=NOTHING_OFF):
     inputs : dict of str to pyarrow.Array
         `registry.external_inputs`, by dotted name, all of one length; a survey-only column may be
         absent.
+        Of a module that is not among them, but that they take outputs from, its ``status`` too.
     watch : callable, optional
         ``watch(spec, rows)`` gives a context manager around each module; it may raise `TimedOut`
         inside it.
@@ -70,7 +74,8 @@ def run(specs, inputs, watch=None, off=NOTHING_OFF):
     list of Outcome
         One for each module that was run.
     """
-    batch, statuses, results, outcomes = Batch(inputs), {}, [], []
+    batch, results, outcomes = Batch(inputs), [], []
+    statuses = _given_statuses(specs, batch)
     for spec in specs:
         attempt = _Attempt(spec, batch)
         if spec.name in off:
@@ -83,6 +88,15 @@ def run(specs, inputs, watch=None, off=NOTHING_OFF):
         batch.columns.update({f"{spec.name}.{field.name}": results[-1].field(field.name)
                               for field in spec.struct.fields})
     return pa.StructArray.from_arrays(results, names=[spec.name for spec in specs]), outcomes
+
+
+def _given_statuses(specs, batch):
+    """Statuses of modules that have run before: those that come as columns; null: no value."""
+    ours = {spec.name for spec in specs}
+    return {name.removesuffix(STATUS): column.fill_null(Status.INPUT_MISSING).to_numpy()
+            for name, column in batch.columns.items()
+            if name.endswith(STATUS) and name.removesuffix(STATUS) not in ours
+            and f"{name.removesuffix(STATUS)}.version" in batch.columns}
 
 
 def _unwatched(spec, rows):
@@ -103,15 +117,15 @@ class _Attempt:
         """Compute the rows that it applies to; those without an answer in the end have a fault."""
         unanswered = Status.FAILED
         try:
-            # NaN is the kit's word for null: no warning that a sum has met one
-            with watch(self.spec, len(self.batch)), np.errstate(all="ignore"):
+            with np.errstate(all="ignore"):  # NaN is the kit's word for null
                 self.status = _status(self.spec, self.batch, statuses)
                 self.rows = np.flatnonzero(self.status == Status.OK)
-                self._compute(self.rows)
+                with watch(self.spec, len(self.rows)):
+                    self._compute(self.rows)
         except TimedOut as error:
             self._note(error)
             unanswered = Status.TIMED_OUT
-        except Exception as error:  # noqa: BLE001  a condition may be a contributor's code
+        except Exception as error:  # noqa: BLE001  an input that no module can take
             self._note(error)
             self.rows = np.flatnonzero(self.status == Status.OK)
         self.status[np.setdiff1d(np.flatnonzero(self.status == Status.OK), self._done())] = (
@@ -126,7 +140,9 @@ class _Attempt:
             return
         try:
             found = self.spec.compute(*self.batch.inputs(self.spec.inputs, rows))
-        except (Exception, SystemExit) as error:  # noqa: BLE001  any fault of a contributor's code
+        except TimedOut:
+            raise
+        except BaseException as error:  # noqa: BLE001  a compiled library's panic is no Exception
             self._note(error)
             if len(rows) > 1:
                 middle = len(rows) // 2
@@ -144,7 +160,7 @@ class _Attempt:
     def _note(self, error):
         """Keep the first error, as text: its traceback would keep the batch in memory."""
         if not self.message:
-            self.message = _told(error)
+            self.message = _told(error, self.spec.compute)
 
     @cached_property
     def outputs(self):
@@ -189,13 +205,16 @@ def _reasons(spec, batch, statuses):
             yield statuses[source] != Status.OK, Status.INPUT_MISSING
 
 
-def _told(error):
-    """An error in one line: its class, text, file and line."""
+def _told(error, compute):
+    """An error in one line: its class, text, and the last place in the module's own folder."""
     if isinstance(error, TimedOut):
         return str(error)  # its place is the alarm clock's
-    innermost = error.__traceback__
-    while innermost.tb_next is not None:
-        innermost = innermost.tb_next
-    file = Path(innermost.tb_frame.f_code.co_filename)
-    return (f"{type(error).__name__}: {error} "
-            f"({file.parent.name}/{file.name}:{innermost.tb_lineno})")
+    code = getattr(inspect.unwrap(compute), "__code__", None)
+    folder, place, step = Path(code.co_filename if code else "").parent, "", error.__traceback__
+    while step is not None:
+        file = Path(step.tb_frame.f_code.co_filename)
+        if file.parent == folder:
+            place = f" ({file.parent.name}/{file.name}:{step.tb_lineno})"
+        step = step.tb_next
+    first = next((line for line in str(error).splitlines() if line.strip()), "")
+    return f"{type(error).__name__}: {first}"[:LONGEST] + place

@@ -1,16 +1,15 @@
 """A science module in a process of its own, where it is watched.
 
 ``python -m fink_like.modules.alone``: standard input is JSON, ``path`` of the module.py, ``types``,
-``surveys``; standard output is JSON, rule -> what is wrong. `fink_like.modules.check` starts it.
+``surveys``, and the file for the ``answer``: JSON, rule -> what is wrong. Started by
+`fink_like.modules.check`.
 """
 
-import io
 import json
 import pickle
 import sys
 import time
 import tracemalloc
-from contextlib import redirect_stdout
 
 import psutil
 
@@ -56,14 +55,10 @@ class Guard:
 
 
 def main():
-    """Try a module; print what is wrong."""
+    """Try a module; write what is wrong."""
     given = json.load(sys.stdin)
-    said = io.StringIO()
-    with redirect_stdout(said):
-        found = examine(given["path"], given["types"], tuple(given["surveys"]))
-    if said.getvalue():
-        found["silence"] = f"it prints: {said.getvalue()[:100]!r}"
-    json.dump(found, sys.stdout)
+    with open(given["answer"], "w") as answer:  # opened before the guard looks
+        json.dump(examine(given["path"], given["types"], tuple(given["surveys"])), answer)
 
 
 def examine(path, types, surveys):
@@ -88,7 +83,7 @@ def examine(path, types, surveys):
     except ModuleError as error:
         return {"declared": str(error), **guard.found}
     found |= {"state": _state(spec, trial), "time": _time(spec, trial),
-              "memory": _memory(trial), "silence": ""}
+              "memory": _memory(trial)}
     return {**found, **guard.found}
 
 

@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from fink_like.client.archive import open_delta
@@ -93,8 +94,12 @@ def input_columns(settings, but=None):
         Module whose outputs are left out: its own.
     """
     surveys = survey_declarations.load_all(settings.conf / "surveys")
-    paths = sorted(settings.modules.glob("*/module.py"))
-    specs = [registry.read_module(path) for path in paths if path.parent.name != but]
+    specs = []
+    for path in sorted(settings.modules.glob("*/module.py")):
+        try:
+            specs += [registry.read_module(path)] if path.parent.name != but else []
+        except ModuleError as error:  # somebody else's, or not finished
+            print(f"left out: {error}", file=sys.stderr)
     return leaves(silver_fields(surveys, specs))
 
 
@@ -106,23 +111,31 @@ def input_types(settings, name):
 def alone(settings, folder, types):
     """What `fink_like.modules.alone` finds; a module that hangs or dies there breaks a rule."""
     surveys = sorted(path.stem for path in (settings.conf / "surveys").glob("*.yaml"))
-    given = {"path": str(folder / "module.py"), "types": types, "surveys": surveys}
-    try:
-        done = subprocess.run([sys.executable, "-m", "fink_like.modules.alone"], text=True,
-                              input=json.dumps(given), capture_output=True, timeout=PATIENCE_S,
-                              check=False)
-    except subprocess.TimeoutExpired:
-        return {"time": f"it has not come to an end within {PATIENCE_S:.0f} s"}
-    if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["without a word"])[-1]
-        return {"state": f"its process ended with code {done.returncode}: {last[:300]}"}
-    return json.loads(done.stdout)
+    with tempfile.TemporaryDirectory() as scratch:
+        answer = Path(scratch) / "answer.json"  # not the output, where a module may print
+        given = {"path": str(folder / "module.py"), "types": types, "surveys": surveys,
+                 "answer": str(answer)}
+        try:
+            done = subprocess.run([sys.executable, "-m", "fink_like.modules.alone"], text=True,
+                                  input=json.dumps(given), capture_output=True,
+                                  timeout=PATIENCE_S, check=False)
+        except subprocess.TimeoutExpired:
+            return {"time": f"it has not come to an end within {PATIENCE_S:.0f} s"}
+        if done.returncode:
+            last = (done.stderr.strip().splitlines() or ["without a word"])[-1]
+            return {"state": f"its process ended with code {done.returncode}: {last[:300]}"}
+        silence = f"it prints: {done.stdout[:100]!r}" if done.stdout else ""
+        return {**json.loads(answer.read_text()), "silence": silence}
 
 
 def _imports(folder):
     for path in sorted(folder.glob("*.py")):
         test = path.name.startswith("test_")
-        for line, name in _imported(ast.parse(path.read_text(), str(path))):
+        try:
+            tree = ast.parse(path.read_text(), str(path))
+        except SyntaxError as error:
+            return f"{path.name}:{error.lineno}: {error.msg}"
+        for line, name in _imported(tree):
             mine = name.split(".")[0] == "fink_like"
             if mine and not name.startswith(OURS + (("fink_like.errors",) if test else ())):
                 return f"{path.name}:{line}: {name} is not for modules; only {', '.join(OURS)} are"

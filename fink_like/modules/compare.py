@@ -67,7 +67,7 @@ def alerts(settings, first, second, nights):
     Returns
     -------
     pandas.DataFrame
-        One row an alert that both have a row for; columns ``first.output``, ``second.output``, and
+        One row an alert that both have a row for, in the order of time; columns ``first.output``, ``second.output``, and
         `ALERT`, ``objectId``.
 
     Raises
@@ -77,8 +77,9 @@ def alerts(settings, first, second, nights):
     """
     found = [open_table(settings.data, _table_of(settings, name), nights, [*ALERT, name])
              for name in (first, second)]
-    objects = open_table(settings.data, "silver", nights, [*ALERT, "objectId"])
+    objects = open_table(settings.data, "silver", nights, [*ALERT, "objectId", "midpointMjdTai"])
     both = found[0].merge(found[1], on=ALERT).merge(objects, on=ALERT)
+    both = both.sort_values("midpointMjdTai", kind="stable", ignore_index=True)
     if both.empty:
         raise ConfigError(f"{first} and {second} have no alert in common in the nights "
                           f"{', '.join(map(str, nights))}")
@@ -168,7 +169,17 @@ def against_labels(found, names, output, labels, wanted, threshold=None):
     list of dict
         For each module ``purity`` and ``completeness`` as (share, low, high), 95 % Wilson
         intervals, with their ``n``; an object counts once, by its last alert here.
+
+    Raises
+    ------
+    ConfigError
+        There is no such output, or it is no boolean and there is no threshold.
     """
+    for column in (f"{name}.{output}" for name in names):
+        if column not in found:
+            raise ConfigError(f"--verdict {output}: there is no {column}")
+        if threshold is None and str(found[column].dtype) not in ("bool", "boolean"):
+            raise ConfigError(f"--verdict {output}: {column} is no boolean; give a --threshold")
     classes = found["objectId"].map(labels)
     last = found[classes.notna()].drop_duplicates("objectId", keep="last")
     is_wanted = (classes[last.index] == wanted).to_numpy()

@@ -10,6 +10,7 @@ import time
 from fink_like.vocabulary import Status
 
 BAD_BATCHES = 3  # of the last `WINDOW`, and the module is off
+LEAST_FAILED = 10  # alerts of a batch: a single odd one says little
 WINDOW = 20  # batches; a module that spoils one in ten of them goes on
 
 
@@ -60,4 +61,6 @@ class Breakers:
 
 def _is_bad(counts):
     """Whether a module spoilt a batch: it hung, leaks, or failed on most of its alerts."""
-    return bool(counts["timed_out"] or counts["kept"] or 2 * counts["failed"] > counts["rows"])
+    failed = counts["failed"]
+    return bool(counts["timed_out"] or counts["kept"]
+                or (2 * failed > counts["rows"] and failed >= LEAST_FAILED))

@@ -29,6 +29,7 @@ from fink_like.errors import TimedOut
 
 SLOWER = 10.0  # times its budget before a module is stopped: other work shares the cores
 DEAF = 2.0  # times its limit, and a module that the alarm did not stop ends with its worker
+AGAIN = 0.5  # s, then the alarm rings again: a bare `except` swallows one
 WARM_TASKS = 4  # of a worker, in which libraries and models are loaded; its memory counts from then
 WAS_RUNNING = re.compile(r"fink_like: science module (\w+) was running")
 
@@ -112,8 +113,9 @@ class _Worker:
         if self.warm is None or not self.growth or self.resident() - self.warm < limit:
             return None
         module = max(self.growth, key=self.growth.get)
-        found, self.tasks, self.warm = (module, self.resident() - self.warm), 0, None
-        return found
+        found = (module, self.resident() - self.warm)
+        mine, self.tasks, self.warm = self.growth[module], 0, None
+        return found if 2 * mine > limit else None  # else nobody's: libraries keep memory, too
 
     @staticmethod
     def resident():
@@ -130,19 +132,21 @@ def _alarm(limit, module, black_box):
     if threading.current_thread() is not threading.main_thread():
         yield  # signals reach the main thread only; a Python worker of Spark has no other
         return
-    ringing = True
+    ringing, said = True, []
 
     def ring(number, frame):
         if ringing:
-            raise TimedOut(f"stopped after {limit:.1f} s, at {frame.f_code.co_filename}:"
-                           f"{frame.f_lineno}; its budget allows no more for so many alerts")
+            said.append(f"stopped after {limit:.1f} s, at {frame.f_code.co_filename}:"
+                        f"{frame.f_lineno}; its budget allows no more for so many alerts")
+            raise TimedOut(said[0])
 
     before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, limit)
-    if black_box:
-        faulthandler.dump_traceback_later(DEAF * limit, exit=True, file=black_box)
+    signal.setitimer(signal.ITIMER_REAL, limit, AGAIN)
+    faulthandler.dump_traceback_later(DEAF * limit, exit=True, file=black_box or sys.__stderr__)
     try:
         yield
+        if said:
+            raise TimedOut(f"{said[0]} (it caught the alarm)")
     finally:
         ringing = False
         signal.setitimer(signal.ITIMER_REAL, 0)

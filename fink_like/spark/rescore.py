@@ -29,12 +29,13 @@ class Rescore:
     surveys : dict
     specs : list of ModuleSpec
         The live ones.
-    folder : str
+    checkpoint : Checkpoint
         Of the science job.
     """
 
-    def __init__(self, spark, settings, surveys, specs, folder):
-        self._spark, self._settings, self._specs, self._folder = spark, settings, specs, folder
+    def __init__(self, spark, settings, surveys, specs, checkpoint):
+        self._spark, self._settings, self._specs = spark, settings, specs
+        self._lease, self._folder = checkpoint.lease, checkpoint.folder
         self._fields = tables.silver_fields(surveys, specs)
 
     def night(self, module, night, request, failed=False, send=False):
@@ -72,17 +73,19 @@ class Rescore:
         counts, good = {}, f"`{module}`.status >= 0"
 
         def write(frame):
+            self._lease.check()  # a night may take an hour
             frame = frame.persist(StorageLevel.DISK_ONLY)
             try:  # counted first: the append changes a table that the frame reads
                 counts.update(frame.selectExpr("count(*) AS alerts", f"count_if({good}) AS scored")
                               .first().asDict())
+                self._lease.check()
                 tables.append(frame.where(good), self._settings.path(tables.RESCORES_TABLE),
                               f"rescore-{request}", 0, {"rescore": module, "night": night})
             finally:
                 frame.unpersist()
 
-        scoring.attempt(f"of night {night}", lambda **how: self._scored(alerts, again, send, how),
-                        write)
+        scoring.attempt(f"of night {night}",
+                        lambda **how: self._scored(alerts, scoring.specs, send, how), write)
         return counts
 
     def _refuse(self, module, again, scoring):
@@ -95,7 +98,7 @@ class Rescore:
                               f"`fink-like module resume {module}`")
 
     def _newest(self, night):
-        """The newest revision of each alert; few have more than one."""
+        """The newest revision of each alert."""
         silver, rescores = (tables.read(self._spark, self._settings.path(name))
                             .where(F.col("night") == int(night))
                             for name in (tables.SILVER_TABLE, tables.RESCORES_TABLE))
@@ -104,14 +107,23 @@ class Rescore:
         last = (rescores.withColumn("_place", F.row_number().over(newest))
                 .where("_place = 1").drop("_place"))
         same = [F.col(name).eqNullSafe(F.col(f"_{n}")) for n, name in enumerate(ALERT)]
-        first = silver.join(F.broadcast(last.select(*keys)), on=same, how="left_anti")
+        first = silver.join(last.select(*keys), on=same, how="left_anti")
         return first.unionByName(last)
 
     def _scored(self, alerts, again, send, how):
-        mine = {spec.name for spec in again}
+        module, *others = (spec.name for spec in again)
+        mine = {module, *others}
         present = {name for name in leaves(self._fields) if name.split(".")[0] not in mine}
         scored = alerts.select("*", score(again, present, **how).alias("modules"))
-        values = {**{name: f"modules.`{name}`" for name in mine}, "revision": "revision + 1",
+        values = {module: f"modules.`{module}`", "revision": "revision + 1",
                   "broker": broker_sql("broker.kafka_time", "broker.ingest_time", not send)}
-        return scored.selectExpr(*(f"{tables.by_name(f, values.get(f.name))} AS `{f.name}`"
-                                   for f in self._fields))
+        return scored.selectExpr(*(
+            f"{_better(f) if f.name in others else tables.by_name(f, values.get(f.name))} "
+            f"AS `{f.name}`" for f in self._fields))
+
+
+def _better(field):
+    """SQL of a dependent's new struct; of the old where that has a value and the new has not."""
+    old, new = tables.by_name(field), tables.by_name(field, f"modules.`{field.name}`")
+    worse = f"modules.`{field.name}`.status < 0 AND `{field.name}`.status >= 0"
+    return f"IF({worse}, {old}, {new})"

@@ -24,7 +24,7 @@ LEAST_FILES_DAYS = 7  # Delta's own rule: readers without a checkpoint keep a ve
 MARGIN_HOURS = 24  # a file's removal bears the time at which its compaction began
 READERS = "readers"
 DELETABLE = (tables.BRONZE_TABLE, tables.SILVER_TABLE, tables.RESCORES_TABLE,
-             tables.DELIVERIES_TABLE)
+             tables.SHADOW_TABLE, tables.DELIVERIES_TABLE)
 
 # Table -> who reads it as a stream: job, and which of its sources it is.
 STREAMS = {tables.BRONZE_TABLE: [("science", 0)], tables.SILVER_TABLE: [("distribute", 0)],

@@ -14,7 +14,7 @@ from fink_like.config import in_bytes
 from fink_like.spark.breakers import Breakers
 from fink_like.spark.control import ControlFolder
 from fink_like.spark.module_watch import WAS_RUNNING
-from fink_like.spark.udfs import Limits, Tally
+from fink_like.spark.udfs import Limits, Tally, sendable
 from fink_like.vocabulary import Status
 
 DEAD_WORKER = "Python worker exited unexpectedly"
@@ -29,16 +29,20 @@ class Scoring:
     spark : SparkSession
     settings : Settings
     specs : list of ModuleSpec
+        Its ``specs`` are these, as they can be sent.
     folder : str
         Of the job.
     """
 
     def __init__(self, spark, settings, specs, folder):
-        self._spark, self._specs = spark, specs
+        self._spark = spark
+        self.specs, self._unsendable = sendable(specs)
         self._tally = spark.sparkContext.accumulator({}, Tally())  # one: Spark forgets none
         self._limits = Limits(settings.jobs.module_patience,
                               in_bytes(settings.jobs.module_memory))
         self.breakers = Breakers(ControlFolder(spark, f"{folder}/modules"))
+        for name, why in self._unsendable.items():
+            print(f"science module {name} is off: {why}", file=sys.stderr, flush=True)
 
     def write(self, batch, make, write):
         """Score and write a batch.
@@ -73,7 +77,7 @@ class Scoring:
         tuple of dict
             Module -> how it fared; module -> what is known of a worker's death over it.
         """
-        off, died = self.breakers.off(), {}
+        off, died = self.breakers.off() | dict.fromkeys(self._unsendable, Status.OFF), {}
         while True:
             self._tally.value = {}
             try:
@@ -119,7 +123,7 @@ class Scoring:
 
         Modules stand behind those they need, so the last of the shortest list that dies is it.
         """
-        left = [spec.name for spec in self._specs if spec.name not in off]
+        left = [spec.name for spec in self.specs if spec.name not in off]
         if not left or not self._works(make, off | dict.fromkeys(left, Status.OFF)):
             return []
         lives, dies = 0, len(left)

@@ -4,6 +4,7 @@ The packet of a matched alert is fetched from bronze by its Kafka coordinates; s
 `fink_like.packets.enriched` for how our columns go behind it.
 """
 
+from pyspark.sql import Window
 from pyspark.sql import functions as F
 from pyspark.sql.avro.functions import to_avro
 
@@ -53,7 +54,10 @@ def route(frame, routes, specs):
 
 
 def not_sent_before(matched, deliveries):
-    """Of alerts that were scored again, those that pass a filter that they had not passed before.
+    """Leave out what repeats, where alerts have been scored again.
+
+    Of the revisions of an alert that pass a filter in one batch the newest is sent, unless one was
+    sent before. An alert that the survey has sent twice is two alerts, as without scoring again.
 
     Parameters
     ----------
@@ -62,10 +66,15 @@ def not_sent_before(matched, deliveries):
     deliveries : DataFrame
     """
     same = ["night", "survey", "diaSourceId", "filter"]
-    sent = deliveries.where("outcome = 'sent'").select(*same).distinct()
-    first = matched.where("revision = 0")
-    return first.unionByName(matched.where("revision > 0").join(sent, on=same, how="left_anti")
-                             .select(first.columns))
+    sent = deliveries.where("outcome = 'sent'")
+    newest = Window.partitionBy(*same)
+    newest = (matched.withColumn("newest", F.max("revision").over(newest))
+              .where("revision = newest").drop("newest"))
+    first = newest.where("revision = 0").join(
+        sent.where("revision > 0").select(*same).distinct(), on=same, how="left_anti")
+    again = newest.where("revision > 0").join(sent.select(*same).distinct(), on=same,
+                                              how="left_anti")
+    return first.select(matched.columns).unionByName(again.select(matched.columns))
 
 
 def with_packets(matched, bronze):

@@ -1,6 +1,6 @@
 """Science modules as one Spark column: one UDF, so one Python worker sees each alert once."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import pyarrow as pa
 from pyspark import cloudpickle
@@ -69,6 +69,10 @@ def score(specs, present, limits=Limits(), off=None, tally=None):
     Column
     """
     names = [name for name in registry.external_inputs(specs) if name in present]
+    before = {name.split(".")[0] for name in names if "." in name}  # modules that have run, too
+    names += [f"{source}.{field}" for source in sorted(before) for field in ("status", "version")
+              if {f"{source}.status", f"{source}.version"} <= present
+              and f"{source}.{field}" not in names]
     result = Struct("modules", tuple(spec.struct for spec in specs)).type
     off, watches = dict(off or {}), []
 
@@ -96,6 +100,29 @@ def _counts(outcomes, watch):
                          "seconds": watch.seconds.pop(module, 0.0),
                          "kept": size if module == blamed else 0}
     return found
+
+
+def sendable(specs):
+    """The modules in a form that can be sent to workers.
+
+    They travel together: one that cannot would keep all others here.
+
+    Returns
+    -------
+    list of ModuleSpec
+        As given; the function of one that cannot be sent is left out.
+    dict of str to str
+        Which these are, and why.
+    """
+    kept, why = [], {}
+    for spec in specs:
+        try:
+            cloudpickle.dumps(spec)
+        except Exception as error:  # noqa: BLE001  whatever a contributor's object raises
+            why[spec.name] = f"it cannot be sent to workers: {type(error).__name__}: {error}"[:300]
+            spec = replace(spec, compute=None)
+        kept.append(spec)
+    return kept, why
 
 
 def as_sent(spec):

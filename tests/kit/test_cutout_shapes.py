@@ -160,7 +160,7 @@ def test_moments_of_an_ellipse_are_its_own(fwhm, offset, stretch, angle):
     assert place[0] == pytest.approx(offset, abs=0.05)
     if fwhm / stretch > 2.0:  # else pixels are too coarse to be a Gaussian's
         assert width[0] == pytest.approx(fwhm, rel=0.03)
-        assert ellipticity[0] == pytest.approx((a2 - b2) / (a2 + b2), abs=0.03)
+        assert ellipticity[0] == pytest.approx((a2 - b2) / (a2 + b2), abs=0.05)
     slow = slow_light(image, fwhm, (0.0, 0.0))
     assert place[0] == pytest.approx(slow[:2], abs=0.01)
     assert (width[0], ellipticity[0]) == pytest.approx(slow[2:], abs=0.01)

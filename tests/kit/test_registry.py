@@ -128,3 +128,32 @@ def test_a_worker_needs_no_folder_of_modules(tmp_path):
     done = subprocess.run([sys.executable, "-c", worker], cwd=tmp_path, text=True,
                           capture_output=True, env={"PYTHONPATH": str(ROOT)})
     assert done.stdout.strip() == "2", done.stderr
+
+
+def test_what_is_off_is_not_even_read(tmp_path):
+    write(tmp_path, "one", "ra")
+    write(tmp_path, "broken", text="def (")
+    write(tmp_path, "leaves", text="raise SystemExit(3)")
+    assert [s.name for s in registry.load(tmp_path, {"one": "live", "broken": "off"})] == ["one"]
+    with pytest.raises(ModuleError, match="SystemExit"):
+        registry.load(tmp_path, {"leaves": "live"})
+
+
+def test_an_error_at_import_names_its_line(tmp_path):
+    write(tmp_path, "one", text="x = 1\ny = x / 0\n")
+    with pytest.raises(ModuleError, match=r"module\.py:2: ZeroDivisionError"):
+        registry.load(tmp_path, {"one": "live"})
+
+
+def test_a_misspelt_input_of_a_survey_or_module_that_is_here_is_refused(tmp_path):
+    write(tmp_path, "one", "ztf.magpfs")
+    write(tmp_path, "two", "another_survey.flag")
+    one, two = registry.load(tmp_path, {"one": "live", "two": "live"})
+    registry.refuse_unknown([two], ["ra", "ztf.magpsf"])
+    with pytest.raises(ModuleError, match=r"did you mean ztf\.magpsf"):
+        registry.refuse_unknown([one], ["ra", "ztf.magpsf"])
+
+
+@pytest.mark.parametrize("name", ["modules", "offset", "kafka_time", "lambda", "delivery"])
+def test_names_of_what_stands_beside_modules_are_taken(name):
+    assert not registry.is_free(name) and registry.is_free(f"{name}_1")

@@ -89,6 +89,46 @@ def test_all_rows_may_raise_and_leaving_is_raising():
     assert values == [None] * 3 and status == [Status.FAILED] * 3 and failures[0].failed == 3
 
 
+def test_a_panic_of_a_compiled_library_is_no_exception_and_is_caught():
+    class Panic(BaseException):
+        """As PyO3's."""
+
+    def panics(ra):
+        """Ends in a library."""
+        raise Panic("a long story\nof many lines")
+
+    scores, failures = told([module(panics), module(twice)], {"ra": pa.array([1.0, 2.0])})
+    assert scores.field("panics").field("status").to_pylist() == [Status.FAILED] * 2
+    assert scores.field("twice").field("doubled").to_pylist() == [2.0, 4.0]
+    message = failures[0].message
+    assert message.startswith("Panic: a long story (kit/test_run.py:") and "\n" not in message
+
+
+def test_the_place_named_is_the_modules_own():
+    def asks(ra):
+        """Asks a library for what is not there."""
+        return {"doubled": pd.DataFrame({"a": ra})["b"]}
+
+    _, failures = told([module(asks)], {"ra": pa.array([1.0])})
+    assert "KeyError" in failures[0].message and "(kit/test_run.py:" in failures[0].message
+
+
+def test_the_status_of_a_module_that_has_run_before_counts():
+    """As where a night is scored again by one module alone."""
+    def later(x):
+        """Twice what another said."""
+        return {"doubled": 2 * x}
+
+    spec = module(later, ("before.x",))
+    given = {"before.x": pa.array([1.0, None, None, None]),
+             "before.status": pa.array([0, -1, 2, None], pa.int8()),
+             "before.version": pa.array(["1", "1", "1", None])}
+    scores, _ = run([spec], given)
+    assert scores.field("later").field("doubled").to_pylist() == [2.0, None, None, None]
+    assert scores.field("later").field("status").to_pylist() == [
+        Status.OK, Status.FAILED, Status.INPUT_MISSING, Status.INPUT_MISSING]
+
+
 def test_one_bad_row_costs_few_calls():
     calls = []
 

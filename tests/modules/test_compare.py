@@ -61,6 +61,10 @@ def test_purity_and_completeness_count_each_labelled_object_once(found, capsys):
     assert second["completeness"][:2] == pytest.approx((1.0, 0.342), abs=1e-3)
     none, _ = compare.against_labels(found, ("a", "b"), "is_it", pd.Series({"x": "AGN"}), "AGN")
     assert none["purity"] is None and none["labelled"] == 0
+    with pytest.raises(ConfigError, match="no boolean"):
+        compare.against_labels(found, ("a", "b"), "p", known, "SN Ia")
+    with pytest.raises(ConfigError, match=r"no a\.q"):
+        compare.against_labels(found, ("a", "b"), "q", known, "SN Ia")
     page.judged([first, none], "SN Ia", page.console())
     assert "not known, n = 0" in capsys.readouterr().out
 
