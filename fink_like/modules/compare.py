@@ -77,7 +77,8 @@ def alerts(settings, first, second, nights):
     """
     found = [open_table(settings.data, _table_of(settings, name), nights, [*ALERT, name])
              for name in (first, second)]
-    objects = open_table(settings.data, "silver", nights, [*ALERT, "objectId", "midpointMjdTai"])
+    objects = open_table(settings.data, "silver", nights,
+                         [*ALERT, "objectId", "midpointMjdTai"])
     both = found[0].merge(found[1], on=ALERT).merge(objects, on=ALERT)
     both = both.sort_values("midpointMjdTai", kind="stable", ignore_index=True)
     if both.empty:
