@@ -67,8 +67,8 @@ def alerts(settings, first, second, nights):
     Returns
     -------
     pandas.DataFrame
-        One row an alert that both have a row for, in the order of time; columns ``first.output``, ``second.output``, and
-        `ALERT`, ``objectId``.
+        One row an alert that both have a row for, in the order of time; columns ``first.output``,
+        ``second.output``, and `ALERT`, ``objectId``.
 
     Raises
     ------
