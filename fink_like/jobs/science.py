@@ -35,7 +35,7 @@ def run(settings, spark, until_caught_up=False):
     path, _ = tables.create_silver(spark, settings, tables.silver_fields(surveys, live))
     checkpoint = Checkpoint(spark, settings, JOB)
     checkpoint.check(path)
-    module_runs.note(spark, settings, specs, checkpoint.log.done() + 1)
+    module_runs.note(spark, settings, specs, checkpoint.files, checkpoint.log.done() + 1)
     store = SchemaStore(spark, settings, surveys)
     scoring = Scoring(spark, settings, specs, checkpoint.folder)
     shadow = Shadow(spark, settings, specs)

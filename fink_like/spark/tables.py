@@ -11,7 +11,7 @@ from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql.types import StructType
 
-from fink_like.bookkeeping import DELIVERIES, DUPLICATES, LEDGER, MODULE_RUNS
+from fink_like.bookkeeping import DELIVERIES, DUPLICATES, LEDGER
 from fink_like.spark import commits
 from fink_like.spark.control import ControlFolder
 from fink_like.vocabulary import BRONZE, NEUTRAL, Struct
@@ -92,11 +92,6 @@ def _create_wide(spark, path, fields):
     _create(spark, path, fields, ("night",))
     _widen(spark, path, fields)
     return path
-
-
-def create_module_runs(spark, settings):
-    """Make the table of what ran when; return its path."""
-    return _create(spark, settings.path(MODULE_RUNS_TABLE), MODULE_RUNS, ())
 
 
 def create_deliveries(spark, settings):

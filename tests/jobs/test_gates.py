@@ -70,6 +70,7 @@ def registry():
     server.shutdown()
 
 
+@pytest.mark.slow
 def test_a_schema_that_only_the_registry_knows(make_street, registry):
     """Known fields arrive although one was inserted in mid-record; it is asked for once."""
     address, known, state, asked = registry

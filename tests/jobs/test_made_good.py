@@ -119,6 +119,7 @@ def test_a_job_that_lost_its_whole_folder_is_made_anew(street):
     street.check_exactly_once(produced)
 
 
+@pytest.mark.slow
 def test_dead_letters_are_read_again_once(street):
     """The schema was unknown; it arrives; the packets are read, scored and sent, once."""
     model = simulator.open_survey(street.project, "lsst")
