@@ -24,6 +24,8 @@ from fink_like.torture.stream import Stream
 from fink_like.torture.victims import (
     ANY_MOMENT, COMPACTING, JOBS, STAGES, Housekeeper, Victim)
 
+FIRST_COMPACTION_S = 90.0  # until the killing begins, at most: a start takes half a minute
+
 
 def run(settings, folder, kills, seed, kafka_kills=0):
     """Torture the jobs, let them catch up, and count.
@@ -62,6 +64,7 @@ def run(settings, folder, kills, seed, kafka_kills=0):
             victim.start()
             stack.callback(victim.kill)
         housekeeper.start()
+        housekeeper.first.wait(FIRST_COMPACTION_S)  # else the jobs may never live to compact
         done = _kill_again_and_again(victims, kills, random.Random(seed), server, kafka_kills)
         stream.end()
         housekeeper.end()

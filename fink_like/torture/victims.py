@@ -84,6 +84,7 @@ class Housekeeper:
     settings: object
     ending: threading.Event = field(default_factory=threading.Event)
     compacted: list = field(default_factory=list)  # the jobs that have answered
+    first: threading.Event = field(default_factory=threading.Event)  # one has
 
     def start(self):
         """Start asking, each job by a thread: one that was killed does not hold up the others."""
@@ -104,6 +105,7 @@ class Housekeeper:
                 with contextlib.suppress(BrokerError):  # it was killed, and is asked again
                     ask(self.settings, job, {"do": "compact", "night": night}, _nobody, 15.0)
                     self.compacted.append(job)
+                    self.first.set()
                 if self.ending.is_set():
                     return
 
