@@ -27,7 +27,7 @@ def missing(snapshot, near):
     dict of str to pandas.DataFrame
         Module -> ``status`` (< 0) and ``key`` (Kafka coordinates); modules without any left out.
     """
-    found = {}
+    found, scored_again = {}, snapshot.structs("rescores", MODULE_FIELDS)
     for module in snapshot.structs("silver", MODULE_FIELDS):
         status = pc.field(module, "status")
         columns = {**ALERT, **PLACE, "status": (module, "status")}
@@ -35,12 +35,11 @@ def missing(snapshot, near):
         if not len(rows["status"]):
             continue
         keys = snapshot.keys(*(rows.pop(name) for name in PLACE))
-        mended = (snapshot.numbers("rescores", ALERT, near & (status >= 0))
-                  if module in snapshot.structs("rescores", MODULE_FIELDS) else None)
         left = pd.DataFrame({**rows, "key": keys})
-        if mended is not None:
+        if module in scored_again:
+            mended = pd.DataFrame(snapshot.numbers("rescores", ALERT, near & (status >= 0)))
             left = left[~pd.MultiIndex.from_frame(left[[*ALERT]]).isin(
-                pd.MultiIndex.from_frame(pd.DataFrame(mended)))]
+                pd.MultiIndex.from_frame(mended))]
         if len(left):
             found[module] = left[["status", "key"]]
     return found

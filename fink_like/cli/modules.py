@@ -30,7 +30,7 @@ def check(given):
     """Try every rule of the contract on a science module; exit 1 if it breaks one."""
     from fink_like.modules import check as door
     from fink_like.modules import page
-    return int(page.checked(given.name, door.check(settings_of(given), given.name),
+    return int(page.checked(given.name, door.check(settings_of(given), given.name), door.RULES,
                             page.console()) > 0)
 
 

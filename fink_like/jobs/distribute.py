@@ -41,8 +41,8 @@ def run(settings, spark, until_caught_up=False):
             return  # sent and noted before a crash; only the checkpoint did not know
         alerts = alerts.where("NOT coalesce(broker.retrospective, false)")
         count = alerts.count()
-        routes = checkpoint.freeze(batch_id, {"routes": filters.routes()})["routes"]
-        if not count or not routes:
+        routes = count and checkpoint.freeze(batch_id, {"routes": filters.routes()})["routes"]
+        if not routes:
             tables.append(tables.nothing(spark, deliveries), deliveries, checkpoint.app_id,
                           batch_id, checkpoint.note(batch_id))
             return

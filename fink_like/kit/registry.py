@@ -81,15 +81,22 @@ def find(folder):
     return {name: read_module(Path(folder) / name / "module.py") for name in names(folder)}
 
 
-def needed(found, name):
-    """A module and those it takes outputs from, theirs too; names, of `find`'s modules."""
-    wanted, left = set(), [name]
+def with_sources(folder, name, reserved=()):
+    """A module and those it takes outputs from, theirs too, all as live, in the order they run.
+
+    Raises
+    ------
+    ModuleError
+        As `load`.
+    """
+    there, specs, left = names(folder), {}, [name]
     while left:
         one = left.pop()
-        if one in found and one not in wanted:
-            wanted.add(one)
-            left += [source for source in map(_source, found[one].needs) if source]
-    return sorted(wanted)
+        if one in there and one not in specs:
+            specs[one] = read_module(Path(folder) / one / "module.py")
+            left += filter(None, map(_source, specs[one].needs))
+    _refuse_clashes(specs, reserved)
+    return [specs[each] for each in _order(specs, there)]
 
 
 def dependents(specs, name):

@@ -79,8 +79,8 @@ def folder_of(settings, name):
     """
     folder = settings.modules / name
     if not (folder / "module.py").is_file():
-        there = sorted(path.parent.name for path in settings.modules.glob("*/module.py"))
-        raise ModuleError(f"{folder} has no module.py; there are {there}")
+        raise ModuleError(f"{folder} has no module.py; there are "
+                          f"{registry.names(settings.modules)}")
     return folder
 
 
@@ -95,9 +95,9 @@ def input_columns(settings, but=None):
     """
     surveys = survey_declarations.load_all(settings.conf / "surveys")
     specs = []
-    for path in sorted(settings.modules.glob("*/module.py")):
+    for name in sorted({*registry.names(settings.modules)} - {but}):
         try:
-            specs += [registry.read_module(path)] if path.parent.name != but else []
+            specs.append(registry.read_module(settings.modules / name / "module.py"))
         except ModuleError as error:  # somebody else's, or not finished
             print(f"left out: {error}", file=sys.stderr)
     return leaves(silver_fields(surveys, specs))

@@ -8,8 +8,7 @@ import pyarrow.compute as pc
 from rich.console import Console
 from rich.table import Column, Table
 
-from fink_like.modules.check import RULES
-from fink_like.modules.trial import SHOWN
+from fink_like.modules import SHOWN
 from fink_like.vocabulary import Status
 
 BARS = " ▁▂▃▄▅▆▇█"
@@ -22,16 +21,16 @@ def console():
     return Console(highlight=False, soft_wrap=True)
 
 
-def checked(name, found, to):
+def checked(name, found, rules, to):
     """The rules and whether each is kept; the number of those that are not."""
     table = Table("rule", "", "", title=f"science module {name}", title_justify="left")
-    for rule, meaning in RULES.items():
+    for rule, meaning in rules.items():
         table.add_row(rule, "[red]broken" if found[rule] else "[green]kept",
                       found[rule] or meaning)
     to.print(table)
     broken = sum(map(bool, found.values()))
-    to.print(f"{name}: {broken} of {len(RULES)} rules are broken" if broken else
-             f"{name} keeps all {len(RULES)} rules")
+    to.print(f"{name}: {broken} of {len(rules)} rules are broken" if broken else
+             f"{name} keeps all {len(rules)} rules")
     return broken
 
 

@@ -13,6 +13,7 @@ from fink_like.errors import ConfigError, PacketError, SchemaError, SetupError
 from fink_like.kit import registry
 from fink_like.kit.run import run
 from fink_like.kit.specimens import ARROW
+from fink_like.modules import SHOWN
 from fink_like.packets import reference, schemas, wire
 from fink_like.packets import survey as survey_declarations
 from fink_like.simulator.neutral import FIELDS, LISTS
@@ -20,7 +21,6 @@ from fink_like.vocabulary import NEUTRAL, leaves
 
 WORLD = "training"  # conf/worlds: its population has a class of every kind
 SIMULATED = {*FIELDS, *LISTS, "survey"}  # neutral columns that the simulator fills in bulk
-SHOWN = ("survey", "diaSourceId", "objectId")  # beside the outputs, if the alerts have them
 
 
 @dataclass(frozen=True)
@@ -56,12 +56,10 @@ class Trial:
     def __init__(self, settings, name):
         self._settings = settings
         self.surveys = survey_declarations.load_all(settings.conf / "surveys")
-        found = registry.find(settings.modules)
-        if name not in found:
-            raise ConfigError(f"{settings.modules} has no module {name}; it has {sorted(found)}")
-        states = (dict.fromkeys(found, registry.OFF)
-                  | dict.fromkeys(registry.needed(found, name), registry.LIVE))
-        self.specs = registry.load(settings.modules, states, tuple(self.surveys))
+        there = registry.names(settings.modules)
+        if name not in there:
+            raise ConfigError(f"{settings.modules} has no module {name}; it has {there}")
+        self.specs = registry.with_sources(settings.modules, name, tuple(self.surveys))
         self.name = name
         own = (survey.own for survey in self.surveys.values())
         self._types = {n: field.type for n, field in leaves((*NEUTRAL, *own)).items()}

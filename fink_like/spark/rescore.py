@@ -73,12 +73,11 @@ class Rescore:
         counts, good = {}, f"`{module}`.status >= 0"
 
         def write(frame):
-            self._lease.check()  # a night may take an hour
             frame = frame.persist(StorageLevel.DISK_ONLY)
             try:  # counted first: the append changes a table that the frame reads
                 counts.update(frame.selectExpr("count(*) AS alerts", f"count_if({good}) AS scored")
                               .first().asDict())
-                self._lease.check()
+                self._lease.check()  # to score a night may take an hour
                 tables.append(frame.where(good), self._settings.path(tables.RESCORES_TABLE),
                               f"rescore-{request}", 0, {"rescore": module, "night": night})
             finally:
