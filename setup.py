@@ -35,8 +35,8 @@ setup(
         "cramjam>=2.8",
     ],
     extras_require={
-        "test": ["pytest>=8", "hypothesis>=6", "scipy>=1.11", "nbclient>=0.10", "ipykernel>=6",
-                 "kubernetes-validate==1.37.0"],
+        "test": ["pytest>=8", "pytest-xdist>=3.6", "hypothesis>=6", "scipy>=1.11",
+                 "nbclient>=0.10", "ipykernel>=6", "kubernetes-validate==1.37.0"],
         "oracles": ["light-curve>=0.13"],  # GPL: tests compare with it where it is, nothing needs it
     },
     entry_points={"console_scripts": ["fink-like = fink_like.cli:main"]},

@@ -20,7 +20,20 @@ hypothesis.settings.register_profile("the same each time", derandomize=True)
 hypothesis.settings.load_profile("the same each time")
 
 ROOT = Path(__file__).resolve().parent.parent
+LONGEST = ("jobs/test_torture.py", "jobs/test_nightly.py", "jobs/test_rescored.py",
+           "cluster/test_standalone.py", "jobs/test_bad_modules.py", "doors/test_demo.py")
 FIXTURES = Path(os.environ.get("FINK_LIKE_FIXTURES", ROOT.parent / "shared" / "data"))
+
+
+def pytest_collection_modifyitems(items):
+    """The longest files first, then the streets: none is left to one process alone at the end."""
+    def rank(item):
+        file = item.path.relative_to(ROOT / "tests").as_posix() if (
+            ROOT / "tests" in item.path.parents) else ""
+        return LONGEST.index(file) if file in LONGEST else (
+            len(LONGEST) + (not file.startswith("jobs/")))
+
+    items.sort(key=rank)
 
 
 @pytest.fixture(scope="session")

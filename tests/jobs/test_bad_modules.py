@@ -151,7 +151,8 @@ def test_modules_that_fail_or_hang_are_marked_and_switched_off(make_street, send
 def test_a_module_that_kills_its_worker_is_found_and_left_out(make_street, send, project):
     """Nor does one that keeps memory stop the stream: its worker is replaced."""
     add_modules(project, FATAL | LEAK)
-    street = make_street(**{"jobs.module_patience": 1.0, "jobs.module_memory": "200m"})
+    # Three times what `leaks` wants at once, which has to come from the memory it is allowed.
+    street = make_street(**{"jobs.module_patience": 1.0, "jobs.module_memory": "320m"})
     for _ in range(3):
         batch(street, send)
     for name in FATAL:

@@ -58,9 +58,13 @@ def test_what_is_wrong_is_said(worn, at_home, capsys, spark):
     files(worn).write("flood.json", {"said": "90 of 100 messages", "paused": True})
     files(worn).write("refused.json", {"gaps": [
         {"topic": names[0], "partition": 1, "start": 3, "end": 9, "cause": "expired"}]})
+    breakers = SmallFiles(worn.data, "jobs", "science", "modules")
+    breakers.write("rates.json", {"bad": [1, 2, 3], "off": True, "at": 0, "batch": 3,
+                                  "message": "KeyError: 'it'"})
     Checkpoint(spark, worn, "ingest").lease.take()
     assert at_home(worn, "status") == 0
     said = capsys.readouterr().out
+    assert "MODULE     rates is off" in said and "KeyError: 'it'" in said
     assert f"{names[0]}: 75 messages (partition 1: 70, partition 0: 5)" in said
     assert "1 topics are read to their end" in said
     assert "ALARM      90 of 100 messages; ingest waits for `fink-like resume`" in said
@@ -70,6 +74,7 @@ def test_what_is_wrong_is_said(worn, at_home, capsys, spark):
     assert found[f'fink_like_lag_messages{{topic="{names[0]}",partition="1"}}'] == 70
     assert [found[f"fink_like_{n}"] for n in ("flood_alarm", "paused", "gaps_not_accepted")] == [
         1, 1, 1]
+    assert found['fink_like_module_off{module="rates"}'] == 1
     assert found['fink_like_job_running{job="ingest"}'] == 1
     assert found['fink_like_job_running{job="science"}'] == 0
     assert {name.split("{")[0].removeprefix("fink_like_") for name in found} == set(
