@@ -1,5 +1,6 @@
 """What the Kafka server says of topics: their identity, their first and their end offsets."""
 
+import time
 from dataclasses import dataclass, field
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection, TopicPartition
@@ -10,6 +11,12 @@ from fink_like.spark.kafka import ANSWER_S
 
 GONE = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC,
         KafkaError._UNKNOWN_PARTITION)
+UNSETTLED = (KafkaError.UNKNOWN_LEADER_EPOCH, KafkaError.FENCED_LEADER_EPOCH,
+             KafkaError.LEADER_NOT_AVAILABLE, KafkaError.NOT_LEADER_FOR_PARTITION,
+             KafkaError.REPLICA_NOT_AVAILABLE, KafkaError.OFFSET_NOT_AVAILABLE)
+"""A server answers so, for moments, after it or another one was started again."""
+
+SETTLED_S, AGAIN_S = 30.0, 0.5
 
 
 @dataclass(frozen=True)
@@ -45,17 +52,26 @@ def look(client, names):
     Raises
     ------
     SetupError
-        The server does not answer.
+        The server does not answer, or does not know its partitions within half a minute.
     """
-    try:
-        found = _describe(client, sorted(names)) if names else {}
-        places = [TopicPartition(name, p) for name, (_, count) in found.items()
-                  for p in range(count)]
-        first = _offsets(client, places, OffsetSpec.earliest())
-        end = _offsets(client, places, OffsetSpec.latest())
-    except KafkaException as error:
-        raise SetupError(f"Kafka does not say which offsets its topics have: "
-                         f"{error.args[0].str()}") from error
+    end = time.monotonic() + SETTLED_S
+    while True:
+        try:
+            return _look(client, names)
+        except KafkaException as error:
+            cause = error.args[0]
+            if cause.code() not in UNSETTLED or time.monotonic() > end:
+                raise SetupError("Kafka does not say which offsets its topics have: "
+                                 f"{cause.str()}") from error
+        time.sleep(AGAIN_S)
+
+
+def _look(client, names):
+    found = _describe(client, sorted(names)) if names else {}
+    places = [TopicPartition(name, p) for name, (_, count) in found.items()
+              for p in range(count)]
+    first = _offsets(client, places, OffsetSpec.earliest())
+    end = _offsets(client, places, OffsetSpec.latest())
     return {name: Topic(identity, *({p: o for (t, p), o in offsets.items() if t == name}
                                     for offsets in (first, end)))
             for name, (identity, _) in found.items()}
