@@ -15,7 +15,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10",
     packages=find_packages(include=["fink_like", "fink_like.*"]),
-    package_data={"fink_like": ["jars.lock", "*.properties", "modules/template/*.txt"]},
+    package_data={"fink_like": ["jars.lock", "*.properties", "modules/template*/*.txt"]},
     install_requires=[
         "pyspark==4.1.1",
         "delta-spark==4.4.0",

@@ -1,5 +1,7 @@
 """Commands for science modules: write one, check it, try it, see how all of them fare."""
 
+import time
+
 from fink_like.cli.command import DATA, command, option
 from fink_like.cli.machine import settings_of
 from fink_like.errors import ConfigError
@@ -15,13 +17,16 @@ SOURCES = (option("--night", type=int, help="stored alerts of this night, YYYYMM
            option("--seed", type=int, default=1, help="of simulated alerts, default 1"))
 
 
-@command(NAME, example="fink-like module new my_module", name="module new")
+@command(NAME, option("--trained", action="store_true",
+                      help="with a model that `module train` makes"),
+         example="fink-like module new my_module", name="module new")
 def new(given):
     """Write a new science module that already keeps the contract, for you to change."""
     from fink_like.modules import scaffold
-    for path in scaffold.write(settings_of(given), given.name):
+    for path in scaffold.write(settings_of(given), given.name, given.trained):
         print(f"wrote {path}")
-    print(f"next: change it, `fink-like module check {given.name}`, `fink-like module try "
+    train = f"`fink-like module train {given.name}`, " if given.trained else ""
+    print(f"next: change it, {train} `fink-like module check {given.name}`, `fink-like module try "
           f"{given.name} --simulate all`; then `{given.name}: live` in conf/modules.yaml")
 
 
@@ -53,6 +58,25 @@ def profile(given):
     from fink_like.modules import profile as door
     trial, columns = _alerts(given)
     page.profiled(trial.specs, door.profile(trial, columns), page.console())
+
+
+@command(NAME, option("--seed", type=int, default=1, help="same seed, same model; default 1"),
+         option("--each", type=int, help="light curves of a class and survey, in place of the "
+                                         "module's own choice: fewer for a first look"),
+         option("--labelled", nargs="+", default=[], metavar="FOLDER",
+                help="packets with a labels.csv, to test with; never trained on"),
+         DATA, example="fink-like module train my_module --each 200", name="module train")
+def train(given):
+    """Make the model of a science module from simulated alerts and your labels; write its card."""
+    from fink_like.steps import Steps
+    from fink_like.training import card
+    from fink_like.training import train as door
+    asked = door.Given(given.name, given.seed, given.each, tuple(given.labelled))
+    steps, began = Steps(), time.monotonic()
+    written = door.train(settings_of(given), asked, steps.say)
+    print("\n".join(card.lines(written)))
+    print(f"wrote model.npz, card.json and training.png in {time.monotonic() - began:.0f} s; next: "
+          f"`fink-like module check {given.name}`")
 
 
 def _alerts(given):

@@ -1,6 +1,7 @@
 """Whether a science module keeps the contract: every rule tried, in processes of their own."""
 
 import ast
+import hashlib
 import json
 import re
 import subprocess
@@ -11,7 +12,9 @@ from pathlib import Path
 from fink_like.client.archive import open_delta
 from fink_like.errors import ModuleError, SetupError
 from fink_like.kit import registry
+from fink_like.kit.classifier import FILE as MODEL
 from fink_like.kit.contract import RULES as TRIED
+from fink_like.kit.model_file import MOST_BYTES
 from fink_like.packets import survey as survey_declarations
 from fink_like.spark.tables import silver_fields
 from fink_like.vocabulary import leaves
@@ -29,6 +32,7 @@ FILES = {
     "imports": "it imports the kit, and neither Spark, network, clock nor chance",
     "README": "README.md tells method, reference and limits",
     "tests": "test_module.py has a hit, a miss and a too-few test, and they pass",
+    "model": "its files are small and no pickles; model.npz has its card.json, of this version",
     "grows": "it still has every output that the table of alerts has, of the same type",
 }
 RULES = {**TRIED, **ALONE, **FILES}
@@ -40,6 +44,8 @@ NOT_IMPORTED = {"pyspark", "py4j", "delta", "socket", "ssl", "urllib", "http", "
 OURS = ("fink_like.kit", "fink_like.vocabulary", "fink_like.sky")
 TELLS = ("method", "reference", "limits")
 CASES = {"hit": "hit", "miss": "miss", "too few": "too_few|null|missing"}
+CARD = "card.json"
+PICKLES = (".pkl", ".pickle", ".joblib", ".pt", ".sav")
 PATIENCE_S = 600.0
 
 
@@ -66,7 +72,8 @@ def check(settings, name):
     types = input_types(settings, name)
     found = dict.fromkeys(RULES, "") | alone(settings, folder, types)
     return found | {"imports": _imports(folder), "README": _readme(folder),
-                    "tests": _tests(folder), "grows": _grows(settings, folder)}
+                    "tests": _tests(folder), "model": _model(folder),
+                    "grows": _grows(settings, folder)}
 
 
 def folder_of(settings, name):
@@ -171,6 +178,35 @@ def _tests(folder):
                           timeout=PATIENCE_S, check=False)
     last = (done.stdout.strip() or done.stderr.strip()).splitlines()[-1:]
     return f"its tests fail: {' '.join(last)[:300]}" if done.returncode else ""
+
+
+def _model(folder):
+    """A pickle may execute anything; a model without a card, nobody knows how good."""
+    files = [path for path in folder.rglob("*") if path.suffix in PICKLES]
+    large = [path for path in folder.rglob("*") if path.is_file() and
+             path.stat().st_size > MOST_BYTES and "__pycache__" not in path.parts]
+    if files or large:
+        return (f"{(files + large)[0].name}: a model is npz, JSON or ONNX, of {MOST_BYTES:,} bytes "
+                "at most")
+    return _card(folder / MODEL, folder / CARD)
+
+
+def _card(model, card):
+    folder = card.parent
+    again = f"`fink-like module train {folder.name}` writes both"
+    if not model.is_file():
+        return ""
+    if not card.is_file():
+        return f"{MODEL} has no {CARD}: {again}"
+    try:
+        told = json.loads(card.read_text())
+        sha256, version = told["model"]["sha256"], told["version"]
+    except (ValueError, KeyError, TypeError) as error:
+        return f"{CARD} cannot be read ({error!r}): {again}"
+    if sha256 != hashlib.sha256(model.read_bytes()).hexdigest():
+        return f"{CARD} is of another {MODEL}: {again}"
+    mine = registry.read_module(folder / "module.py").version
+    return "" if version == mine else f"{CARD} is of version {version}, this is {mine}: {again}"
 
 
 def _grows(settings, folder):

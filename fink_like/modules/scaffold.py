@@ -6,16 +6,18 @@ from string import Template
 from fink_like.errors import ModuleError
 from fink_like.kit.registry import is_free
 
-TEMPLATES = Path(__file__).parent / "template"
+TEMPLATE, TRAINED = (Path(__file__).parent / name for name in ("template", "template_trained"))
 
 
-def write(settings, name):
+def write(settings, name, trained=False):
     """Write ``science_modules/NAME`` from the template.
 
     Parameters
     ----------
     settings : Settings
     name : str
+    trained : bool, optional
+        One with a model, which `module train` makes.
 
     Returns
     -------
@@ -36,7 +38,7 @@ def write(settings, name):
                           "column or struct of the alert may have that name")
     folder.mkdir(parents=True)
     written = []
-    for template in sorted(TEMPLATES.glob("*.txt")):
+    for template in sorted((TRAINED if trained else TEMPLATE).glob("*.txt")):
         path = folder / template.stem
         path.write_text(Template(template.read_text()).substitute(name=name))
         written.append(path)

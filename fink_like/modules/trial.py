@@ -1,6 +1,7 @@
 """A science module on some alerts, without Spark: stored ones, packets in files, or simulated."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 
@@ -78,29 +79,60 @@ class Trial:
 
     def of_files(self, paths, limit):
         """Alerts of packet files, folders or tarballs; damaged ones are told and left out."""
-        books = {name: schemas.SchemaBook(self._settings.schemas / name) for name in self.surveys}
         messages = packet_files.PacketFiles().messages(packet_files.files_of(paths))
-        return self._from_rows([self._read(message.value, books)
-                                for message in islice(messages, limit)], paths)
+        rows = self.read(message.value for message in islice(messages, limit))
+        read = [row for row in rows if row is not None]
+        if len(read) < len(rows):
+            print(f"{len(rows) - len(read)} of {len(rows)} packets are of no survey here: left out")
+        if not read:
+            raise SetupError(f"no alert could be read from {paths}")
+        return self.columns_of(read)
+
+    def read(self, values):
+        """Neutral alerts of packets, as nested dicts; None for what no survey here can read."""
+        return [self._read(value) for value in values]
+
+    @cached_property
+    def _books(self):
+        return {name: schemas.SchemaBook(self._settings.schemas / name) for name in self.surveys}
+
+    def columns_of(self, alerts):
+        """The columns of neutral alerts."""
+        return {name: pa.array([_at(row, name.split(".")) for row in alerts],
+                               ARROW[self._types[name]]) for name in self.columns}
 
     def simulated(self, source_class, survey, limit, seed):
         """Alerts of one class of the world for training, or of the whole stream (None)."""
-        parts = []
-        for name in [survey] if survey else sorted(self.surveys):
-            world, counts = (None, limit) if source_class is None else (WORLD,
-                                                                        {source_class: limit})
-            model = simulator.open_survey(Path(self._settings.root), name, world=world)
-            mine = [column for column in self.columns
-                    if column in SIMULATED or column.startswith(f"{name}.")]
-            parts.append(simulator.light_curves(model, counts, seed=seed, columns=mine).columns)
-        return {name: pa.concat_arrays([self._part(part, name) for part in parts])
-                for name in self.columns}
+        world, counts = (None, limit) if source_class is None else (WORLD, {source_class: limit})
+        parts = [self.of_world(name, world, counts, seed=seed)[0]
+                 for name in ([survey] if survey else sorted(self.surveys))]
+        return {name: pa.concat_arrays([part[name] for part in parts]) for name in self.columns}
 
-    def _part(self, part, name):
-        """A column of one survey's alerts, null if it has none."""
-        kind = ARROW[self._types[name]]
-        n_rows = len(part["survey"])
-        return part[name].cast(kind) if name in part else pa.nulls(n_rows, kind)
+    def of_world(self, survey, world, counts, **more):
+        """Simulated alerts of one survey.
+
+        Parameters
+        ----------
+        survey : str
+        world : str or None
+            None: the stream's own population.
+        counts, **more
+            Of `fink_like.simulator.light_curves`.
+
+        Returns
+        -------
+        dict of str to pyarrow.Array
+            Null where the simulator does not fill a column.
+        pandas.DataFrame
+            The truth.
+        """
+        model = simulator.open_survey(Path(self._settings.root), survey, world=world)
+        mine = [column for column in self.columns
+                if column in SIMULATED or column.startswith(f"{survey}.")]
+        made = simulator.light_curves(model, counts, columns=mine, **more)
+        return {name: made.columns[name].cast(kind) if name in made.columns
+                else pa.nulls(len(made), kind)
+                for name, kind in ((n, ARROW[self._types[n]]) for n in self.columns)}, made.truth
 
     def score(self, columns):
         """What the module says of them.
@@ -113,9 +145,9 @@ class Trial:
         place = [spec.name for spec in self.specs].index(self.name)
         return Answer(self.specs[place], columns, scores.field(place), outcomes[place])
 
-    def _read(self, value, books):
+    def _read(self, value):
         """The neutral alert of a packet, by the first survey that can read it."""
-        for name, book in books.items():
+        for name, book in self._books.items():
             survey = self.surveys[name]
             try:
                 packet = wire.split(value, survey.wire, book)
@@ -124,15 +156,6 @@ class Trial:
             except (PacketError, SchemaError, KeyError):
                 continue
         return None
-
-    def _from_rows(self, rows, source):
-        read = [row for row in rows if row is not None]
-        if len(read) < len(rows):
-            print(f"{len(rows) - len(read)} of {len(rows)} packets are of no survey here: left out")
-        if not read:
-            raise SetupError(f"no alert could be read from {source}")
-        return {name: pa.array([_at(row, name.split(".")) for row in read],
-                               ARROW[self._types[name]]) for name in self.columns}
 
 
 def _is_in(schema, path):

@@ -171,12 +171,13 @@ def test_the_list_tells_state_cost_and_failures(settings, capsys):
     assert cli.main(["module", "resume", "quality", "--data", settings.data]) == 1
 
 
-def test_the_template_is_in_the_package(settings, tmp_path):
+def test_the_templates_are_in_the_package(settings, tmp_path):
     """As pip installs it."""
     done = subprocess.run([sys.executable, "setup.py", "-q", "egg_info", "--egg-base", tmp_path,
                            "build_py", "--build-lib", tmp_path / "built"],
-                          cwd=scaffold.TEMPLATES.parents[2], capture_output=True, text=True)
+                          cwd=scaffold.TEMPLATE.parents[2], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    built = tmp_path / "built" / "fink_like" / "modules" / "template"
-    assert {path.name for path in built.iterdir()} == {
-        path.name for path in scaffold.TEMPLATES.iterdir()}
+    for template in (scaffold.TEMPLATE, scaffold.TRAINED):
+        built = tmp_path / "built" / "fink_like" / "modules" / template.name
+        names = {path.name for path in template.iterdir()}
+        assert len(names) > 2 and {path.name for path in built.iterdir()} == names

@@ -1,0 +1,144 @@
+"""Real alerts with labels: stored ones of objects in the table `labels`, and folders of packets."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from fink_like import labels, packet_files, parquet_packets
+from fink_like.client.archive import dataset_of, open_delta
+from fink_like.errors import ConfigError, SetupError
+from fink_like.training.rows import joined, of, seen
+
+HELD_OUT = 0.3  # of labelled objects: never trained on, but what the card's figures are of
+COLUMNS = ("object_id", "alert_id", "label", "file")
+
+
+def stored(settings, trial, declaration):
+    """Alerts of labelled objects in the table of alerts.
+
+    Parameters
+    ----------
+    settings : Settings
+    trial : fink_like.modules.trial.Trial
+    declaration : Declaration
+
+    Returns
+    -------
+    Rows or None
+        Weights: those of all of an object's alerts sum to `label_weight` times the label's
+        confidence. None if there are none.
+    dict
+        How many ``labels`` there are, of ``known`` classes, and ``objects`` with stored alerts.
+    """
+    known = labels.read(settings)
+    classes = labels.of_objects(known)
+    wanted = classes[classes.isin(declaration.labels)]
+    told = {"labels": len(classes), "known": len(wanted), "objects": 0, "alerts": 0}
+    if wanted.empty:
+        return None, told
+    try:
+        table = dataset_of(open_delta(settings.data, "silver"), settings.data, "silver")
+    except SetupError:
+        return None, told
+    is_mine = pc.field("objectId").isin(pa.array(wanted.index))
+    columns = {name: pc.field(*name.split(".")) for name in {*trial.columns, "objectId"}}
+    found = table.to_table(columns=columns, filter=is_mine).combine_chunks()
+    rows, features = seen(trial.specs, {name: found[name].combine_chunks()
+                                        for name in trial.columns})
+    objects = found["objectId"].to_pandas().iloc[rows]
+    told |= {"objects": objects.nunique(), "alerts": len(rows)}
+    if not len(rows):
+        return None, told
+    sure = known.groupby("object")["confidence"].max().fillna(1.0)
+    alerts_of = objects.groupby(objects).transform("size")
+    weight = declaration.label_weight * objects.map(sure) / alerts_of
+    survey = found["survey"].to_pandas().iloc[rows].to_numpy()
+    return of(features, _truth(objects.map(wanted), objects, survey, declaration),
+              weight.to_numpy()), told
+
+
+def held_out(rows):
+    """Mask of the rows of objects that are not trained on: the same objects whatever the seed."""
+    return (rows.group % 1000) < 1000 * HELD_OUT
+
+
+def folder(settings, trial, declaration, path):
+    """Packets of a folder, labelled by its ``labels.csv``: to test with, never to train.
+
+    Parameters
+    ----------
+    settings : Settings
+    trial : Trial
+    declaration : Declaration
+    path : str or Path
+        With ``labels.csv``: object_id, alert_id, label and file, relative to the folder.
+
+    Returns
+    -------
+    Rows or None
+    dict
+        How many ``labels`` there are, alerts ``read`` and ``computed``; and file -> why its alerts
+        are left out.
+
+    Raises
+    ------
+    ConfigError
+        There is no such file, or a column is missing.
+    """
+    path = Path(path) / "labels.csv"
+    if not path.is_file():
+        raise ConfigError(f"{path} is not there: a folder of labelled packets has one")
+    table = pd.read_csv(path, dtype=str)
+    if absent := sorted(set(COLUMNS) - set(table)):
+        raise ConfigError(f"{path}: no column {', '.join(absent)}")
+    table["survey"] = table.get("survey", pd.Series("", table.index)).str.lower()
+    told, parts = {"labels": len(table), "read": 0, "computed": 0, "left_out": {}}, []
+    for survey, mine in table.groupby("survey"):
+        if survey not in trial.surveys:
+            told["left_out"] |= dict.fromkeys(
+                mine["file"].unique(), f"{survey or 'its survey'} is not declared here")
+            continue
+        packets = parquet_packets.target(settings, survey)
+        for file, lines in mine.groupby("file"):
+            part = _of_file(trial, declaration, path.parent / file, (survey, packets, lines, told))
+            parts += [part] if part is not None else []
+    return joined(parts) if parts else None, told
+
+
+def _of_file(trial, declaration, file, given):
+    """Rows of one file."""
+    survey, packets, lines, told = given
+    said = []
+    reader = packet_files.PacketFiles(parquet_as=packets, report=said.append)
+    values = [message.value for message in reader.messages([file])]
+    read = [row for row in trial.read(values) if row is not None]
+    ids = pd.Series([str(row["diaSourceId"]) for row in read], dtype=str)
+    label = ids.map(lines.drop_duplicates("alert_id").set_index("alert_id")["label"])
+    chosen = np.flatnonzero(label.notna())
+    if not len(chosen):
+        told["left_out"][lines["file"].iloc[0]] = (said or ["no alert with one of these ids"])[0]
+        return None
+    told["read"] += len(chosen)
+    rows, features = seen(trial.specs, trial.columns_of([read[row] for row in chosen]))
+    told["computed"] += len(rows)
+    objects = ids.iloc[chosen].map(lines.set_index("alert_id")["object_id"].to_dict())
+    mine = label.iloc[chosen].iloc[rows]
+    return of(features, _truth(mine, objects.iloc[rows], survey, declaration)) if len(
+        rows) else None
+
+
+def _truth(label, objects, survey, declaration):
+    places = {name: place for place, name in enumerate(declaration.names)}
+    return pd.DataFrame({
+        "label": label.map(declaration.labels).map(places).fillna(-1).to_numpy(np.int64),
+        "name": label.to_numpy(object), "survey": survey,
+        "group": [number(text) for text in objects]})
+
+
+def number(text):
+    """An object's name as int64, 0 or greater."""
+    return int.from_bytes(hashlib.sha256(str(text).encode()).digest()[:8], "big") >> 1
