@@ -197,6 +197,13 @@ NEUTRAL = (
 )
 """Silver, before the surveys' own structs and the modules' structs are added."""
 
+CUTOUTS = Struct("cutouts", (
+    Field("science", "binary", "", "obs.image", "FITS file: the image in which it was detected."),
+    Field("template", "binary", "", "obs.image", "FITS file: the reference image of that place."),
+    Field("difference", "binary", "", "obs.image", "FITS file: science minus template."),
+), "Images around the source, as in the packet.")
+"""What modules may take of the packet, and silver does not keep."""
+
 
 def leaves(fields=NEUTRAL, prefix=""):
     """Flatten structs to ``{dotted name: Field}``.

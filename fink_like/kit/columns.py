@@ -10,6 +10,7 @@ bigint                    int64, missing is 0: ids and flag words are never floa
                           and 0 is "none" all over the alert
 string, binary            object array, missing is None
 array<...>                `Ragged` of the same kinds of values; a null list is an empty row
+cutouts.*                 `Cutouts`, of the rows that the module is computed for
 lc.band, lc.kind          `Ragged` of int8 places in `lightcurve.CODES`, -1: none of them
 a column nobody has       float64, all NaN
 ========================  ============================================================
@@ -24,8 +25,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fink_like.errors import ModuleError
+from fink_like.kit.cutouts import Cutouts
 from fink_like.kit.lightcurve import CODES, LIGHT_CURVE, LightCurve
 from fink_like.kit.ragged import Ragged
+from fink_like.vocabulary import CUTOUTS, leaves
 
 ARROW_TYPES = {
     "boolean": pa.bool_(), "tinyint": pa.int8(), "int": pa.int32(), "bigint": pa.int64(),
@@ -33,6 +36,8 @@ ARROW_TYPES = {
     "array<float>": pa.list_(pa.float32()),
 }
 """Closed list of the types an output may have."""
+
+STAMPS = frozenset(leaves((CUTOUTS,)))
 
 
 class Batch:
@@ -56,7 +61,9 @@ class Batch:
         return self.length
 
     def values(self, name):
-        """A column as a module sees it, read-only."""
+        """A column as a module sees it, read-only; of `STAMPS` the files, read by `inputs`."""
+        if name in STAMPS:
+            return self.columns.get(name)
         if name not in self._seen:
             column = self.columns.get(name)
             self._seen[name] = (np.full(self.length, np.nan) if column is None
@@ -76,17 +83,34 @@ class Batch:
         return LightCurve.of(*(self.values(name) for name in LIGHT_CURVE))
 
     def inputs(self, names, rows):
-        """Columns `names` of some rows, as a list of arrays and `Ragged`.
+        """Columns `names` of some rows, as a list of arrays, `Ragged` and `Cutouts`.
 
         Read-only, so that no module can change what the next one sees.
         """
-        whole = len(rows) == self.length
-        chosen = [self.values(name) for name in names]
-        if not whole:
-            chosen = [each.take(rows) for each in chosen]
+        chosen = [self._cutouts(name, rows) if name in STAMPS else self._rows(name, rows)
+                  for name in names]
         for each in chosen:
-            (each.values if isinstance(each, Ragged) else each).setflags(write=False)
+            _numbers(each).setflags(write=False)
         return chosen
+
+    def _rows(self, name, rows):
+        whole = len(rows) == self.length
+        return self.values(name) if whole else self.values(name).take(rows)
+
+    def _cutouts(self, name, rows):
+        """The stamps of some rows, inflated once for all modules that are computed for these."""
+        key = name, rows.tobytes()
+        if key not in self._seen:
+            files = self.columns.get(name)
+            self._seen[key] = Cutouts.of(pa.nulls(len(rows), pa.binary()) if files is None
+                                         else files.take(pa.array(rows)))
+        return self._seen[key]
+
+
+def _numbers(each):
+    """The array that a module must not write to."""
+    return (each.values if isinstance(each, Ragged)
+            else each.pool.data if isinstance(each, Cutouts) else each)
 
 
 def from_arrow(column, labels=None):

@@ -16,7 +16,10 @@ from fink_like.errors import ModuleError
 from fink_like.kit.columns import ARROW_TYPES
 from fink_like.kit.registry import external_inputs, read_module
 from fink_like.kit.run import run
+from fink_like.kit.stamp import stamp
 from fink_like.vocabulary import DETECTION, LIGHT_CURVE
+
+__all__ = ["alerts", "light_curve", "score", "stamp"]
 
 _LISTS = ARROW_TYPES | {"array<double>": pa.list_(pa.float64()), "array<string>":
                         pa.list_(pa.string()), "array<boolean>": pa.list_(pa.bool_())}
@@ -47,7 +50,8 @@ def alerts(light_curves=(), **others):
     light_curves : list of dict or None
         From `light_curve`; None: the alert has none.
     **others : list
-        Further columns; a dotted name goes in as ``**{"ztf.drb": [0.9]}``.
+        Further columns; a dotted name goes in as ``**{"ztf.drb": [0.9]}``, images as
+        ``**{"cutouts.difference": [stamp(pixels), None]}``.
     """
     columns = {name: values if isinstance(values, pa.Array) else pa.array(values)
                for name, values in others.items()}

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from fink_like.errors import ModuleError
 from fink_like.kit.applies import ALWAYS, Applies, from_survey, has
 from fink_like.kit.columns import ARROW_TYPES
-from fink_like.vocabulary import Field, Struct, leaves
+from fink_like.vocabulary import CUTOUTS, NEUTRAL, Field, Struct, leaves
 
 ADDED = (
     Field("status", "tinyint", "", "meta.code", "0: ok; > 0: no value for a good reason; "
@@ -31,7 +31,7 @@ ADDED = (
 """What the kit puts beside every module's outputs."""
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
-_NEUTRAL = leaves()
+_NEUTRAL = leaves((*NEUTRAL, CUTOUTS))
 _OUR_STRUCTS = {name.split(".")[0] for name in _NEUTRAL if "." in name}
 
 
@@ -100,10 +100,10 @@ def science_module(*, version, inputs, outputs, applies=ALWAYS, surveys=None,
     version : str
         Changes whenever a value may change.
     inputs : tuple of str
-        Neutral columns (``psfFlux``, ``lc.band``), survey-only ones (``survey.column``) or other
-        modules' outputs (``quality.is_clean``). A row without a light curve, or whose other module
-        gave nothing, is not computed (INPUT_MISSING) if these are inputs; other inputs may be
-        null, unless ``applies=has(...)`` says otherwise.
+        Neutral columns (``psfFlux``, ``lc.band``), images (``cutouts.science``), survey-only ones
+        (``survey.column``) or other modules' outputs (``quality.is_clean``). A row without a
+        light curve, or whose other module gave nothing, is not computed (INPUT_MISSING) if these
+        are inputs; other inputs may be null, unless ``applies=has(...)`` says otherwise.
     outputs : tuple of Field
         Types: those of `columns.ARROW_TYPES`.
     applies : Applies

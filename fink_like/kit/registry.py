@@ -19,7 +19,7 @@ import yaml
 
 from fink_like.errors import ModuleError
 from fink_like.kit.module import ModuleSpec
-from fink_like.vocabulary import NEUTRAL
+from fink_like.vocabulary import CUTOUTS, NEUTRAL
 
 LIVE, SHADOW, OFF = "live", "shadow", "off"
 
@@ -176,7 +176,7 @@ def is_free(name, reserved=()):
 
 
 def _taken(reserved):
-    ours = {entry.name.lower() for entry in NEUTRAL} | _BESIDE | set(keyword.kwlist)
+    ours = {entry.name.lower() for entry in (*NEUTRAL, CUTOUTS)} | _BESIDE | set(keyword.kwlist)
     return ours | {name.lower() for name in reserved}
 
 

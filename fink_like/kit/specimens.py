@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from fink_like.kit.columns import ARROW_TYPES
+from fink_like.kit.stamp import stamp
 from fink_like.vocabulary import BANDS, DETECTION, FORCED, LIMIT
 
 KINDS = {
@@ -100,7 +101,7 @@ def _values(name, value, counts, rng, kind, words):
         found = rng.choice(np.array(words, dtype=object), n)
         return np.full(n, "r", dtype=object) if kind == "one band" and "band" in name else found
     if value == "binary":
-        return np.array([rng.bytes(20) for _ in range(n)], dtype=object)
+        return _stamps(n, rng, kind)
     if value == "boolean":
         return rng.random(n) < 0.5
     if value in ("bigint", "int", "tinyint", "timestamp"):
@@ -108,6 +109,18 @@ def _values(name, value, counts, rng, kind, words):
         least, most = -2 ** bits if kind == "extreme" else 0, 2 ** bits - 1
         return rng.choice([least, 0, most], n) if kind == "extreme" else rng.integers(0, most, n)
     return _numbers(name, counts, rng, kind)
+
+
+def _stamps(n, rng, kind):
+    """Images of both surveys' sizes and forms; one in ten is cut off or no image at all."""
+    shapes = ((1, 1), (3, 70)) if kind == "extreme" else ((30, 30), (63, 63), (63, 50))
+    made = []
+    for shape in shapes:
+        pixels = rng.choice(_EXTREMES, shape) if kind == "extreme" else rng.normal(0, 10, shape)
+        pixels = np.full(shape, np.nan) if kind == "not a number" else pixels
+        made += [stamp(pixels), stamp(pixels, zipped=True)]
+    files = np.array([*made, *made, *made, made[0][:-100], rng.bytes(20)], dtype=object)
+    return rng.choice(files, n)
 
 
 def _numbers(name, counts, rng, kind):

@@ -12,13 +12,14 @@ from fink_like import packet_files, simulator
 from fink_like.client.archive import dataset_of, in_nights, open_delta
 from fink_like.errors import ConfigError, PacketError, SchemaError, SetupError
 from fink_like.kit import registry
+from fink_like.kit.columns import STAMPS
 from fink_like.kit.run import run
 from fink_like.kit.specimens import ARROW
 from fink_like.modules import SHOWN
 from fink_like.packets import reference, schemas, wire
 from fink_like.packets import survey as survey_declarations
 from fink_like.simulator.neutral import FIELDS, LISTS
-from fink_like.vocabulary import NEUTRAL, leaves
+from fink_like.vocabulary import CUTOUTS, NEUTRAL, leaves
 
 WORLD = "training"  # conf/worlds: its population has a class of every kind
 SIMULATED = {*FIELDS, *LISTS, "survey"}  # neutral columns that the simulator fills in bulk
@@ -63,12 +64,23 @@ class Trial:
         self.specs = registry.with_sources(settings.modules, name, tuple(self.surveys))
         self.name = name
         own = (survey.own for survey in self.surveys.values())
-        self._types = {n: field.type for n, field in leaves((*NEUTRAL, *own)).items()}
+        self._types = {n: field.type for n, field in leaves((*NEUTRAL, CUTOUTS, *own)).items()}
         wanted = {*registry.external_inputs(self.specs), *SHOWN}
         self.columns = sorted(wanted & self._types.keys())
 
     def of_night(self, night, limit):
-        """Alerts of a night of silver."""
+        """Alerts of a night of silver, which keeps no images.
+
+        Raises
+        ------
+        SetupError
+            There is no such night.
+        ConfigError
+            The module takes cutouts.
+        """
+        if self._takes_cutouts():
+            raise ConfigError(f"{self.name} takes cutouts, which the table of alerts does not "
+                              "keep: give --file, or --simulate all")
         table = dataset_of(open_delta(self._settings.data, "silver"), self._settings.data, "silver")
         have = [n for n in self.columns if _is_in(table.schema, n.split("."))]
         found = table.scanner(columns={n: pc.field(*n.split(".")) for n in have},
@@ -103,10 +115,27 @@ class Trial:
 
     def simulated(self, source_class, survey, limit, seed):
         """Alerts of one class of the world for training, or of the whole stream (None)."""
+        if self._takes_cutouts():
+            return self._simulated_packets(source_class, survey, limit, seed)
         world, counts = (None, limit) if source_class is None else (WORLD, {source_class: limit})
         parts = [self.of_world(name, world, counts, seed=seed)[0]
                  for name in ([survey] if survey else sorted(self.surveys))]
         return {name: pa.concat_arrays([part[name] for part in parts]) for name in self.columns}
+
+    def _takes_cutouts(self):
+        return any(name in STAMPS for name in self.columns)
+
+    def _simulated_packets(self, source_class, survey, limit, seed):
+        """Of the stream: light curves in bulk have no images."""
+        if source_class is not None:
+            raise ConfigError(f"{self.name} takes cutouts, and packets with images are simulated "
+                              "of the whole stream only: --simulate all")
+        values = []
+        for name in [survey] if survey else sorted(self.surveys):
+            model = simulator.open_survey(Path(self._settings.root), name)
+            values += [value for batch in simulator.night(model, limit, seed=seed)
+                       for value in batch.values]
+        return self.columns_of(self.read(values))
 
     def of_world(self, survey, world, counts, **more):
         """Simulated alerts of one survey.
@@ -152,7 +181,8 @@ class Trial:
             try:
                 packet = wire.split(value, survey.wire, book)
                 record = wire.decode(packet.datum, packet.schema)
-                return {"survey": name, **reference.alert(survey, record)}
+                return {"survey": name, **reference.alert(survey, record),
+                        "cutouts": reference.cutouts(survey, record)}
             except (PacketError, SchemaError, KeyError):
                 continue
         return None

@@ -42,6 +42,12 @@ def alert(survey, record):
     return row
 
 
+def cutouts(survey, record):
+    """Images of a decoded packet: science, template and difference -> bytes or None."""
+    evaluator = Evaluator(survey.columns, survey.sentinels)
+    return {name: evaluator.value(e, record) for name, e in survey.stamps.items()}
+
+
 def light_curve(survey, record):
     """Points of the light curve, ascending in time, as dicts."""
     evaluator = Evaluator(survey.columns, survey.sentinels)

@@ -10,7 +10,8 @@ from pyspark.sql import functions as F
 
 from fink_like.errors import ModuleError
 from fink_like.kit import registry
-from fink_like.spark import tables
+from fink_like.kit.columns import STAMPS
+from fink_like.spark import images, tables
 from fink_like.spark.scoring import Scoring
 from fink_like.spark.silver import broker_sql
 from fink_like.spark.udfs import score
@@ -35,6 +36,7 @@ class Rescore:
 
     def __init__(self, spark, settings, surveys, specs, checkpoint):
         self._spark, self._settings, self._specs = spark, settings, specs
+        self._surveys = surveys
         self._lease, self._folder = checkpoint.lease, checkpoint.folder
         self._fields = tables.silver_fields(surveys, specs)
 
@@ -70,6 +72,8 @@ class Rescore:
         alerts = self._newest(night).where("packet_status = 0")
         if failed:
             alerts = alerts.where(f"`{module}`.status < 0")
+        if images.are_taken(again):
+            alerts = images.with_cutouts(alerts, night, self._settings, self._surveys)
         counts, good = {}, f"`{module}`.status >= 0"
 
         def write(frame):
@@ -113,6 +117,7 @@ class Rescore:
         module, *others = (spec.name for spec in again)
         mine = {module, *others}
         present = {name for name in leaves(self._fields) if name.split(".")[0] not in mine}
+        present |= STAMPS if images.are_taken(again) else set()
         scored = alerts.select("*", score(again, present, **how).alias("modules"))
         values = {module: f"modules.`{module}`", "revision": "revision + 1",
                   "broker": broker_sql("broker.kafka_time", "broker.ingest_time", not send)}

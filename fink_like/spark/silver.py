@@ -3,12 +3,14 @@
 from pyspark.sql import functions as F
 
 from fink_like import __version__
+from fink_like.kit.columns import STAMPS
 from fink_like.kit.registry import SHADOW
 from fink_like.packets import normalise
+from fink_like.spark import images
 from fink_like.spark.avro import Decoder
 from fink_like.spark.tables import silver_fields
 from fink_like.spark.udfs import score
-from fink_like.vocabulary import BROKER, DETAILS, KEYS, PacketStatus, leaves
+from fink_like.vocabulary import BROKER, CUTOUTS, DETAILS, KEYS, PacketStatus, leaves
 
 SCORED_ROWS = 1000  # alerts Python sees at once: modules are as fast per alert as with 10,000
 COORDINATES = ("survey", "night", "topic", "partition", "offset", "schema_key", "bytes",
@@ -34,22 +36,26 @@ def rows(frame, surveys, known, specs, **scoring):
     -------
     DataFrame
     """
+    taken = images.are_taken(specs)
     frame.sparkSession.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", SCORED_ROWS)
-    alerts = neutral(frame, surveys, known)
+    if taken:
+        frame.sparkSession.conf.set("spark.sql.execution.arrow.maxBytesPerBatch", images.BYTES)
+    alerts = neutral(frame, surveys, known, taken)
     fields = silver_fields(surveys, sorted(specs, key=lambda spec: spec.state == SHADOW))
     if specs:
-        present = set(leaves(fields))
+        present = {*leaves(fields), *(STAMPS if taken else ())}
         alerts = (alerts.select("*", score(specs, present, **scoring).alias("modules"))
                   .select("*", *(F.col(f"modules.{spec.name}").alias(spec.name) for spec in specs)))
     return alerts.selectExpr(*(f"CAST(`{f.name}` AS {f.type}) AS `{f.name}`" for f in fields))
 
 
-def neutral(frame, surveys, known):
-    """Neutral alerts, before any module.
+def neutral(frame, surveys, known, stamps=False):
+    """Neutral alerts, before any module; with ``cutouts`` if these are wanted.
 
     Parameters and returns as `rows`.
     """
-    decoder = Decoder(surveys, known, normalise.wanted_paths)
+    decoder = Decoder(surveys, known,
+                      lambda survey: normalise.wanted_paths(survey, stamps=stamps))
     keys = [f.name for f in KEYS]
     decoded = decoder.decode(frame.select(*COORDINATES, *keys, "datum"))
     details = {f.name: decoder.by_survey(lambda alert, n=f.name: alert.details()[n])
@@ -59,6 +65,8 @@ def neutral(frame, surveys, known):
     points = f"CASE WHEN {decoder.read()} THEN {decoder.by_survey(lambda a: a.points())} END"
     read = f"CASE WHEN {decoder.read()} THEN {PacketStatus.OK} ELSE {PacketStatus.UNDECODABLE} END"
     columns = {**details, **own, "points": points, "packet_status": read}
+    if stamps:
+        columns[CUTOUTS.name] = images.sql(decoder)
     spread = decoded.selectExpr(*COORDINATES, *keys, *(f"{sql} AS `{n}`"
                                                        for n, sql in columns.items()))
     return spread.selectExpr("* EXCEPT (points)", *(f"{sql} AS {n}" for n, sql in _ours().items()))

@@ -17,7 +17,7 @@ MODEL = b"weights"
 def folder(tmp_path):
     made = tmp_path / "tried"
     made.mkdir()
-    for template in scaffold.TEMPLATES.glob("*.txt"):
+    for template in scaffold.TEMPLATE.glob("*.txt"):
         (made / template.stem).write_text(template.read_text().replace("$name", "tried"))
     (made / "model.npz").write_bytes(MODEL)
     return made

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from fink_like import cli, config
+from fink_like import cli, config, simulator
 from fink_like.errors import ConfigError, ModuleError, SetupError
 from fink_like.modules import check, scaffold
 from fink_like.modules.trial import Trial
@@ -181,3 +181,41 @@ def test_the_templates_are_in_the_package(settings, tmp_path):
         built = tmp_path / "built" / "fink_like" / "modules" / template.name
         names = {path.name for path in template.iterdir()}
         assert len(names) > 2 and {path.name for path in built.iterdir()} == names
+
+
+IMAGES = """
+import numpy as np
+from fink_like.kit import Field, has, science_module
+
+@science_module(version="1", inputs=("cutouts.science",), outputs=(Field("top", "float"),),
+                applies=has("cutouts.science"), budget=500.0)
+def images(science):
+    return {"top": np.nanmax(science.centred(3), axis=(1, 2))}
+"""
+
+
+def test_a_module_that_takes_images_is_tried_on_packets(settings, capsys, tmp_path):
+    folder = settings.modules / "images"
+    folder.mkdir()
+    (folder / "module.py").write_text(IMAGES)
+    assert cli.main(["module", "try", "images", "--simulate", "all", "--limit", "20"]) == 0
+    assert "images 1: 40 alerts: 40 ok" in capsys.readouterr().out
+    model = simulator.open_survey(settings.modules.parent, "lsst")
+    for number, value in enumerate(v for b in simulator.night(model, 5, seed=1) for v in b.values):
+        (tmp_path / f"{number}.msg").write_bytes(value)
+    files = [str(path) for path in sorted(tmp_path.glob("*.msg"))]
+    assert cli.main(["module", "try", "images", "--file", *files]) == 0
+    assert "images 1: 5 alerts: 5 ok" in capsys.readouterr().out
+    for source in (["--simulate", "SN Ia"], ["--night", "20260101"]):
+        assert cli.main(["module", "try", "images", *source]) == 1
+        assert "images takes cutouts" in capsys.readouterr().err
+
+
+def test_real_images_are_tried(settings, capsys, fixtures):
+    folder = settings.modules / "images"
+    folder.mkdir()
+    (folder / "module.py").write_text(IMAGES)
+    for files in ("ztf/wire/v3.3", "lsst/wire"):
+        assert cli.main(["module", "try", "images", "--file", str(fixtures / files)]) == 0
+    said = capsys.readouterr().out
+    assert "images 1: 53 alerts: " in said and "images 1: 10 alerts: " in said
