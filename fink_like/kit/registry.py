@@ -76,11 +76,6 @@ def names(folder):
     return sorted(path.parent.name for path in Path(folder).glob("*/module.py"))
 
 
-def find(folder):
-    """Every module of the folder, on or off: name to `ModuleSpec`."""
-    return {name: read_module(Path(folder) / name / "module.py") for name in names(folder)}
-
-
 def with_sources(folder, name, reserved=()):
     """A module and those it takes outputs from, theirs too, all as live, in the order they run.
 

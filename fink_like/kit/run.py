@@ -128,8 +128,9 @@ class _Attempt:
         except Exception as error:  # noqa: BLE001  an input that no module can take
             self._note(error)
             self.rows = np.flatnonzero(self.status == Status.OK)
-        self.status[np.setdiff1d(np.flatnonzero(self.status == Status.OK), self._done())] = (
-            unanswered)
+        left = self.status == Status.OK
+        left[self._done()] = False
+        self.status[left] = unanswered
 
     def _compute(self, rows):
         """Compute `rows`; if that raises, each half again, down to the rows that raise alone.

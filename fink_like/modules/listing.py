@@ -2,10 +2,12 @@
 
 import time
 
+from fink_like.errors import ModuleError
 from fink_like.kit import registry
 from fink_like.reports import JobFiles
 
 NIGHT_S = 86400.0
+FIGURES = ("rows", "failed", "timed_out", "micros", "nulls")
 
 
 def listing(settings):
@@ -21,21 +23,28 @@ def listing(settings):
         ``module``, ``state`` (live, shadow, off, or ``switched off`` by its breaker), ``version``,
         ``budget`` and ``micros`` (microseconds an alert), ``rows``, ``failed``, ``timed_out``,
         ``nulls`` (0 to 1) of the science batches of the last 24 hours that are still kept (200 of
-        them), None if there are none; ``message``, the last error, or empty.
+        them), None if there are none; ``message``, the last error, or empty. One that cannot be
+        read is listed with what is wrong, and without version and budget.
     """
     states = registry.read_states(settings.conf / "modules.yaml")
     science = JobFiles(settings.data).of("science")
     breakers = science.below("modules")
     fared = last_night(JobFiles(settings.data))
     found = []
-    for name, spec in sorted(registry.find(settings.modules).items()):
+    for name in registry.names(settings.modules):
+        try:
+            spec = registry.read_module(settings.modules / name / "module.py")
+        except ModuleError as error:  # one that somebody is writing hides no other
+            found.append(dict.fromkeys(FIGURES) | {
+                "module": name, "version": "?", "budget": None, "message": str(error),
+                "state": f"{states.get(name, registry.OFF)}, cannot be read"})
+            continue
         breaker, did = breakers.read(f"{name}.json") or {}, fared.get(name)
         found.append({
             "module": name, "version": spec.version, "budget": spec.budget,
             "state": "switched off" if breaker.get("off") else states.get(name, registry.OFF),
             "message": breaker.get("message") or (did["message"] if did else ""),
-            **(_shares(did) if did else dict.fromkeys(
-                ("rows", "failed", "timed_out", "micros", "nulls")))})
+            **(_shares(did) if did else dict.fromkeys(FIGURES))})
     return found
 
 

@@ -110,11 +110,15 @@ def listed(modules, to):
             f"{one['micros']:.0f}", f"{one['budget']:.0f}", f"{one['nulls']:.0%}",
             str(one["failed"]), str(one["timed_out"]), str(one["rows"])]
         table.add_row(one["module"], one["state"], one["version"],
-                      *(fared or ["-", f"{one['budget']:.0f}", *["-"] * 4]))
+                      *(fared or ["-", _budget(one), *["-"] * 4]))
     to.print(table)
     for one in modules:
         if one["message"]:
             to.print(f"{one['module']}: {one['message']}")
+
+
+def _budget(one):
+    return "-" if one["budget"] is None else f"{one['budget']:.0f}"
 
 
 def profiled(specs, found, to):

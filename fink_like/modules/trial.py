@@ -67,6 +67,7 @@ class Trial:
         self._types = {n: field.type for n, field in leaves((*NEUTRAL, CUTOUTS, *own)).items()}
         wanted = {*registry.external_inputs(self.specs), *SHOWN}
         self.columns = sorted(wanted & self._types.keys())
+        registry.refuse_unknown(self.specs, {*self._types, *leaves(s.struct for s in self.specs)})
 
     def of_night(self, night, limit):
         """Alerts of a night of silver, which keeps no images.

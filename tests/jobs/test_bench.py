@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.spark, pytest.mark.kafka]
 
 @pytest.mark.parametrize(("kind", "told"), [
     (["ingest", "--streams", "ztf", "--repeats", "1"], "efficiency"),
-    (["burst"], "0 lost, 0 twice")])
+    (["burst"], "0 lost, 0 twice"), (["modules", "--repeats", "1"], "the kit adds")])
 def test_it_measures(kind, told, project):
     done = subprocess.run([sys.executable, "-m", "fink_like.bench", *kind, "--alerts", "60"],
                           env={**os.environ, "FINK_LIKE__ROOT": str(project),
@@ -25,3 +25,7 @@ def test_it_measures(kind, told, project):
     written, = (project / "var" / "bench").glob("*.json")
     found = json.loads(written.read_text())
     assert found["kind"] == kind[0] and found["peak_memory_bytes"] > 1e8
+    if kind[0] == "modules":
+        whole = [row for row in found["rows"] if row["module"] == "all"]
+        assert {row["survey"] for row in whole} == {"ztf", "lsst"}
+        assert all(row["kit_us"] > row["function_us"] > 0 for row in whole)

@@ -219,3 +219,23 @@ def test_real_images_are_tried(settings, capsys, fixtures):
         assert cli.main(["module", "try", "images", "--file", str(fixtures / files)]) == 0
     said = capsys.readouterr().out
     assert "images 1: 53 alerts: " in said and "images 1: 10 alerts: " in said
+
+
+def test_one_that_cannot_be_read_hides_no_other(settings, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    folder = settings.modules / "half_done"
+    folder.mkdir()
+    (folder / "module.py").write_text("from nowhere import nothing\n")
+    assert cli.main(["module", "list"]) == 0
+    said = capsys.readouterr().out
+    assert "off, cannot be read" in said and "half_done/module.py:1: ModuleNotFoundError" in said
+    assert re.search(r"rates +│ live", said)
+
+
+def test_a_column_that_no_survey_has_is_refused_at_once(settings):
+    scaffold.write(settings, "my_module")
+    path = settings.modules / "my_module" / "module.py"
+    path.write_text(path.read_text().replace("inputs=LIGHT_CURVE", "inputs=(*LIGHT_CURVE, 'ztf.rbb')")
+                    .replace("LightCurve.of(*columns)", "LightCurve.of(*columns[:-1])"))
+    with pytest.raises(ModuleError, match=r"ztf has no ztf.rbb, did you mean ztf.rb\?"):
+        Trial(settings, "my_module")
