@@ -197,12 +197,19 @@ NEUTRAL = (
 )
 """Silver, before the surveys' own structs and the modules' structs are added."""
 
+HISTORY = Struct("history", LIGHT_CURVE, "Light curve of the object from our own alerts before.")
+"""What modules may take, and silver does not keep: it is in the table `history`."""
+
 CUTOUTS = Struct("cutouts", (
     Field("science", "binary", "", "obs.image", "FITS file: the image in which it was detected."),
     Field("template", "binary", "", "obs.image", "FITS file: the reference image of that place."),
     Field("difference", "binary", "", "obs.image", "FITS file: science minus template."),
 ), "Images around the source, as in the packet.")
 """What modules may take of the packet, and silver does not keep."""
+
+NOT_STORED = (HISTORY, CUTOUTS)
+INPUTS = (*NEUTRAL, *NOT_STORED)
+"""What a module may take of every survey's alerts."""
 
 
 def leaves(fields=NEUTRAL, prefix=""):

@@ -37,8 +37,9 @@ def open_table(data, name, nights=None, columns=None, where=None, duplicates=Tru
     name : str
         ``silver``, ``rescores``, ``bronze`` or ``deliveries``; ``ledger``: what each batch of each
         job did; ``shadow``: results of modules in shadow; ``module_runs``: which module was run in
-        which batches of science, with hashes; ``dead_letters``: rows of bronze that could not be
-        read, and have not been read later either. Columns are described in `fink_like.vocabulary`.
+        which batches of science, with hashes; ``history``: light curves of objects, if a
+        module takes them; ``dead_letters``: rows of bronze that could not be read, and have not
+        been read later either. Columns are described in `fink_like.vocabulary`.
     nights : int or iterable of int, optional
         Observing nights YYYYMMDD; all if not given.
     columns : iterable of str, optional

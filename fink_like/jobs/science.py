@@ -8,6 +8,7 @@ from fink_like.kit import registry
 from fink_like.packets import survey as survey_declarations
 from fink_like.spark import commits, module_runs, silver, tables
 from fink_like.spark.checkpoint import Checkpoint
+from fink_like.spark.history import History, is_taken
 from fink_like.spark.learning import learn_schemas
 from fink_like.spark.ledger import Ledger
 from fink_like.spark.rescore import Rescore
@@ -39,6 +40,7 @@ def run(settings, spark, until_caught_up=False):
     store = SchemaStore(spark, settings, surveys)
     scoring = Scoring(spark, settings, specs, checkpoint.folder)
     shadow = Shadow(spark, settings, specs)
+    known = History(spark, settings) if is_taken(specs) else None
 
     def one_batch(rows, batch_id):
         readable = rows.where("state = 'ok'")
@@ -47,7 +49,8 @@ def run(settings, spark, until_caught_up=False):
         def scored(**options):
             if not keys:
                 return tables.nothing(spark, path)  # planning is dear, and there is nothing to do
-            return silver.rows(readable, surveys, store.pick(keys), scoring.specs, **options)
+            return silver.rows(readable, surveys, store.pick(keys), scoring.specs,
+                               history=known, **options)
 
         def append(frame):
             with shadow.beside(frame, checkpoint.app_id, batch_id) as alerts:
@@ -71,11 +74,17 @@ def errands(settings, spark):
     """What the job does besides its batches."""
     checkpoint = Checkpoint(spark, settings, JOB)
     surveys = survey_declarations.load_all(settings.conf / "surveys")
-    specs = live_modules(settings, surveys)
+    specs = modules(settings, surveys)
+    live = [spec for spec in specs if spec.state == registry.LIVE]
+
+    def add_history(night):
+        return History(spark, settings).add(night) if is_taken(specs) else {"objects": None}
+
     ledger = Ledger(spark, settings, checkpoint, settings.path(tables.SILVER_TABLE))
-    again = Rescore(spark, settings, surveys, specs, checkpoint)
+    again = Rescore(spark, settings, surveys, live, checkpoint)
     return Errands(spark, checkpoint.folder, [ledger.catch_up],
-                   {**Upkeep(spark, settings, JOB).handlers(), "rescore": again.night})
+                   {**Upkeep(spark, settings, JOB).handlers(), "rescore": again.night,
+                    "history": add_history})
 
 
 def modules(settings, surveys):

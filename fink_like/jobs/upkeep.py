@@ -14,7 +14,7 @@ SORTED_BY = ("diaObjectId", "diaSourceId")  # what silver is looked up by, insid
 OWNED = {
     "ingest": {tables.BRONZE_TABLE: "pack", tables.DUPLICATES_TABLE: "merge"},
     "science": {tables.SILVER_TABLE: "sort", tables.RESCORES_TABLE: "sort",
-                tables.SHADOW_TABLE: "sort"},
+                tables.SHADOW_TABLE: "sort", tables.HISTORY_TABLE: "rewritten"},
     "distribute": {tables.DELIVERIES_TABLE: "merge"}}
 
 
@@ -52,6 +52,8 @@ class Upkeep:
         """
         found, left = {}, 0
         for name, how in self._existing(OWNED[self._job]):
+            if how == "rewritten":  # whole cells at a time: there are no small files
+                continue
             path = self._settings.path(name)
             if how == "pack":
                 found[name] = packing.pack(self._spark, path, night, seconds)

@@ -65,6 +65,12 @@ def joined(first, second, tolerance=1.0):
                            both.mjd.shape.ids[keep], len(first))
 
 
+def newest(lc, most):
+    """The last `most` points of each row."""
+    return lc.select(lc.mjd.with_values(np.arange(len(lc.mjd.values))
+                                        >= (lc.mjd.shape.offsets[1:] - most)[lc.mjd.shape.ids]))
+
+
 def _stacked(first, second):
     """Points of `first`, then those of `second`, row by row."""
     ids = np.concatenate([first.mjd.shape.ids, second.mjd.shape.ids])

@@ -22,8 +22,11 @@ LIGHT_CURVE = ("lc.midpointMjdTai", "lc.band", "lc.psfFlux", "lc.psfFluxErr", "l
                "lc.paired")
 """The inputs that `LightCurve.of` takes, in its order."""
 
+HISTORY = tuple(name.replace("lc.", "history.") for name in LIGHT_CURVE)
+"""The same of the object's earlier alerts: ``joined(LightCurve.of(*columns[:6]), ...)``."""
+
 KINDS = (DETECTION, FORCED, LIMIT)
-CODES = {"lc.band": BANDS, "lc.kind": KINDS}
+CODES = {"lc.band": BANDS, "lc.kind": KINDS, "history.band": BANDS, "history.kind": KINDS}
 """Text columns that reach a module as int8 places in this tuple, -1: not in it, or null."""
 
 MAG_PER_RELATIVE_FLUX = 2.5 / np.log(10)  # 1.0857: error in mag of a small relative flux error

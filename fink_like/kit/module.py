@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from fink_like.errors import ModuleError
 from fink_like.kit.applies import ALWAYS, Applies, from_survey, has
 from fink_like.kit.columns import ARROW_TYPES
-from fink_like.vocabulary import CUTOUTS, NEUTRAL, Field, Struct, leaves
+from fink_like.vocabulary import INPUTS, Field, Struct, leaves
 
 ADDED = (
     Field("status", "tinyint", "", "meta.code", "0: ok; > 0: no value for a good reason; "
@@ -31,7 +31,7 @@ ADDED = (
 """What the kit puts beside every module's outputs."""
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
-_NEUTRAL = leaves((*NEUTRAL, CUTOUTS))
+_NEUTRAL = leaves(INPUTS)
 _OUR_STRUCTS = {name.split(".")[0] for name in _NEUTRAL if "." in name}
 
 
@@ -86,7 +86,7 @@ class ModuleSpec:
     def conditions(self):
         """Conditions a row must meet, in order: survey, light curve present, `applies`."""
         survey = from_survey(*self.surveys) if self.surveys else ALWAYS
-        lists = [name for name in self.needs if name.startswith("lc.")]
+        lists = [name for name in self.needs if name.startswith(("lc.", "history."))]
         present = has(*lists) if lists else ALWAYS
         return (survey & present & self.applies).conditions
 
@@ -100,10 +100,12 @@ def science_module(*, version, inputs, outputs, applies=ALWAYS, surveys=None,
     version : str
         Changes whenever a value may change.
     inputs : tuple of str
-        Neutral columns (``psfFlux``, ``lc.band``), images (``cutouts.science``), survey-only ones
+        Neutral columns (``psfFlux``, ``lc.band``), images (``cutouts.science``), the object's
+        light curve from our own alerts before this one (``history.psfFlux``), survey-only ones
         (``survey.column``) or other modules' outputs (``quality.is_clean``). A row without a
-        light curve, or whose other module gave nothing, is not computed (INPUT_MISSING) if these
-        are inputs; other inputs may be null, unless ``applies=has(...)`` says otherwise.
+        light curve, without a history, or whose other module gave nothing, is not computed
+        (INPUT_MISSING) if these are inputs; other inputs may be null, unless
+        ``applies=has(...)`` says otherwise.
     outputs : tuple of Field
         Types: those of `columns.ARROW_TYPES`.
     applies : Applies

@@ -19,7 +19,7 @@ import yaml
 
 from fink_like.errors import ModuleError
 from fink_like.kit.module import ModuleSpec
-from fink_like.vocabulary import CUTOUTS, NEUTRAL
+from fink_like.vocabulary import INPUTS
 
 LIVE, SHADOW, OFF = "live", "shadow", "off"
 
@@ -171,7 +171,7 @@ def is_free(name, reserved=()):
 
 
 def _taken(reserved):
-    ours = {entry.name.lower() for entry in (*NEUTRAL, CUTOUTS)} | _BESIDE | set(keyword.kwlist)
+    ours = {entry.name.lower() for entry in INPUTS} | _BESIDE | set(keyword.kwlist)
     return ours | {name.lower() for name in reserved}
 
 

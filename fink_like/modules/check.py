@@ -17,7 +17,7 @@ from fink_like.kit.contract import RULES as TRIED
 from fink_like.kit.model_file import MOST_BYTES
 from fink_like.packets import survey as survey_declarations
 from fink_like.spark.tables import silver_fields
-from fink_like.vocabulary import CUTOUTS, leaves
+from fink_like.vocabulary import NOT_STORED, leaves
 
 ALONE = {
     "state": "a run changes nothing that the next one sees, and it can be sent to a worker",
@@ -107,7 +107,7 @@ def input_columns(settings, but=None):
             specs.append(registry.read_module(settings.modules / name / "module.py"))
         except ModuleError as error:  # somebody else's, or not finished
             print(f"left out: {error}", file=sys.stderr)
-    return leaves((*silver_fields(surveys, specs), CUTOUTS))
+    return leaves((*silver_fields(surveys, specs), *NOT_STORED))
 
 
 def input_types(settings, name):

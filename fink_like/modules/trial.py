@@ -19,7 +19,7 @@ from fink_like.modules import SHOWN
 from fink_like.packets import reference, schemas, wire
 from fink_like.packets import survey as survey_declarations
 from fink_like.simulator.neutral import FIELDS, LISTS
-from fink_like.vocabulary import CUTOUTS, NEUTRAL, leaves
+from fink_like.vocabulary import INPUTS, leaves
 
 WORLD = "training"  # conf/worlds: its population has a class of every kind
 SIMULATED = {*FIELDS, *LISTS, "survey"}  # neutral columns that the simulator fills in bulk
@@ -64,7 +64,7 @@ class Trial:
         self.specs = registry.with_sources(settings.modules, name, tuple(self.surveys))
         self.name = name
         own = (survey.own for survey in self.surveys.values())
-        self._types = {n: field.type for n, field in leaves((*NEUTRAL, CUTOUTS, *own)).items()}
+        self._types = {n: field.type for n, field in leaves((*INPUTS, *own)).items()}
         wanted = {*registry.external_inputs(self.specs), *SHOWN}
         self.columns = sorted(wanted & self._types.keys())
         registry.refuse_unknown(self.specs, {*self._types, *leaves(s.struct for s in self.specs)})

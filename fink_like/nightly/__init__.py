@@ -74,6 +74,7 @@ class Nightly:
             one.step("sizes", lambda n=one: figures.sizes(self._settings.data, n.number))
             for job in JOBS:
                 one.step(f"compact {job}", lambda n=one, j=job: self._compact(n, j))
+            one.step("history", lambda n=one: self._ask("science", "history", night=n.number))
             one.step("duplicates", lambda n=one: self._ask("ingest", "duplicates", night=n.number))
         kept = self._tables(nights)
         wrong = [one for one in nights if not self._report(one, kept)]

@@ -9,7 +9,8 @@ from fink_like.errors import SetupError
 from fink_like.packets import survey as survey_declarations
 from fink_like.reports import JOBS
 
-STEPS = ("sizes", *(f"compact {job}" for job in JOBS), "duplicates", "report")
+STEPS = ("sizes", *(f"compact {job}" for job in JOBS), "history", "duplicates",
+         "report")
 
 
 class Night:

@@ -10,12 +10,12 @@ from pyspark.sql import functions as F
 
 from fink_like.errors import ModuleError
 from fink_like.kit import registry
-from fink_like.kit.columns import STAMPS
 from fink_like.spark import images, tables
+from fink_like.spark.history import History, is_taken
 from fink_like.spark.scoring import Scoring
 from fink_like.spark.silver import broker_sql
 from fink_like.spark.udfs import score
-from fink_like.vocabulary import leaves
+from fink_like.vocabulary import NOT_STORED, leaves
 
 ALERT = ("survey", "diaSourceId", "packet.topic", "packet.partition", "packet.offset")
 
@@ -72,6 +72,8 @@ class Rescore:
         alerts = self._newest(night).where("packet_status = 0")
         if failed:
             alerts = alerts.where(f"`{module}`.status < 0")
+        if is_taken(again):
+            alerts = History(self._spark, self._settings).beside(alerts, alerts)
         if images.are_taken(again):
             alerts = images.with_cutouts(alerts, night, self._settings, self._surveys)
         counts, good = {}, f"`{module}`.status >= 0"
@@ -116,8 +118,8 @@ class Rescore:
     def _scored(self, alerts, again, send, how):
         module, *others = (spec.name for spec in again)
         mine = {module, *others}
-        present = {name for name in leaves(self._fields) if name.split(".")[0] not in mine}
-        present |= STAMPS if images.are_taken(again) else set()
+        there = (*self._fields, *(s for s in NOT_STORED if s.name in alerts.columns))
+        present = {name for name in leaves(there) if name.split(".")[0] not in mine}
         scored = alerts.select("*", score(again, present, **how).alias("modules"))
         values = {module: f"modules.`{module}`", "revision": "revision + 1",
                   "broker": broker_sql("broker.kafka_time", "broker.ingest_time", not send)}

@@ -3,21 +3,20 @@
 from pyspark.sql import functions as F
 
 from fink_like import __version__
-from fink_like.kit.columns import STAMPS
 from fink_like.kit.registry import SHADOW
 from fink_like.packets import normalise
 from fink_like.spark import images
 from fink_like.spark.avro import Decoder
 from fink_like.spark.tables import silver_fields
 from fink_like.spark.udfs import score
-from fink_like.vocabulary import BROKER, CUTOUTS, DETAILS, KEYS, PacketStatus, leaves
+from fink_like.vocabulary import BROKER, CUTOUTS, DETAILS, KEYS, NOT_STORED, PacketStatus, leaves
 
 SCORED_ROWS = 1000  # alerts Python sees at once: modules are as fast per alert as with 10,000
 COORDINATES = ("survey", "night", "topic", "partition", "offset", "schema_key", "bytes",
                "kafka_time", "ingest_time")
 
 
-def rows(frame, surveys, known, specs, **scoring):
+def rows(frame, surveys, known, specs, history=None, **scoring):
     """Silver rows of a batch of readable bronze rows; every alert in is an alert out.
 
     Parameters
@@ -29,6 +28,8 @@ def rows(frame, surveys, known, specs, **scoring):
         Survey name -> list of PacketSchema, all that occur in the batch.
     specs : list of ModuleSpec
         Those in shadow get columns behind silver's own.
+    history : History, optional
+        Of objects, for modules that take it.
     **scoring
         Of `fink_like.spark.udfs.score`: limits, what is off, the tally.
 
@@ -41,9 +42,11 @@ def rows(frame, surveys, known, specs, **scoring):
     if taken:
         frame.sparkSession.conf.set("spark.sql.execution.arrow.maxBytesPerBatch", images.BYTES)
     alerts = neutral(frame, surveys, known, taken)
+    if history:
+        alerts = history.beside(alerts, frame)
     fields = silver_fields(surveys, sorted(specs, key=lambda spec: spec.state == SHADOW))
     if specs:
-        present = {*leaves(fields), *(STAMPS if taken else ())}
+        present = set(leaves((*fields, *(s for s in NOT_STORED if s.name in alerts.columns))))
         alerts = (alerts.select("*", score(specs, present, **scoring).alias("modules"))
                   .select("*", *(F.col(f"modules.{spec.name}").alias(spec.name) for spec in specs)))
     return alerts.selectExpr(*(f"CAST(`{f.name}` AS {f.type}) AS `{f.name}`" for f in fields))

@@ -27,7 +27,7 @@ PROPERTIES = {
 BRONZE_TABLE, SILVER_TABLE = "bronze", "silver"
 RESCORES_TABLE, DELIVERIES_TABLE = "rescores", "deliveries"
 DUPLICATES_TABLE, LEDGER_FOLDER = "duplicates", "ledger"
-SHADOW_TABLE, MODULE_RUNS_TABLE = "shadow", "module_runs"
+SHADOW_TABLE, MODULE_RUNS_TABLE, HISTORY_TABLE = "shadow", "module_runs", "history"
 
 SHADOW_KEYS = ("survey", "night", "diaSourceId", "diaObjectId", "midpointMjdTai", "packet")
 """What the results of modules in shadow stand beside."""
@@ -102,6 +102,11 @@ def create_deliveries(spark, settings):
 def create_duplicates(spark, settings):
     """Make the table of messages that repeat an alert; return its path."""
     return _create(spark, settings.path(DUPLICATES_TABLE), DUPLICATES, ("night",))
+
+
+def create_history(spark, settings, fields):
+    """Make the table of objects' light curves; return its path."""
+    return _create(spark, settings.path(HISTORY_TABLE), fields, ("cell",))
 
 
 def create_ledger(spark, settings, job):

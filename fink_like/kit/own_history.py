@@ -1,0 +1,52 @@
+"""The light curve of an object from all its alerts: Arrow in, Arrow out.
+
+The table `history` has one such light curve an object. Surveys send a month of history with an
+alert, or a year; this one goes back to the object's first alert here, up to `MOST` points.
+"""
+
+import pyarrow as pa
+
+from fink_like.kit.cleaning import joined, newest
+from fink_like.kit.columns import from_arrow
+from fink_like.kit.lightcurve import CODES, LIGHT_CURVE, LightCurve
+
+MOST = 1000  # points: 30 kB; 5 a night for half a year, or all that a wide survey takes in 10 years
+
+
+def light_curve(columns):
+    """`LightCurve` of six Arrow lists in the order of `LIGHT_CURVE`; a null one has no points."""
+    return LightCurve.of(*(from_arrow(column, CODES.get(name))
+                           for name, column in zip(LIGHT_CURVE, columns, strict=True)))
+
+
+def merged(now, before, most=MOST):
+    """What is known of objects now and was known before, as one light curve each.
+
+    Parameters
+    ----------
+    now, before : list of pyarrow.Array
+        Six lists each, in the order of `LIGHT_CURVE`; points in any order, repeated as they come:
+        of one exposure and band one stays, see `fink_like.kit.cleaning.joined`, of equals the
+        later packet's.
+    most : int
+
+    Returns
+    -------
+    pyarrow.StructArray
+        Six lists of at most `most` points, the newest, ascending in time.
+    """
+    lc = newest(joined(light_curve(now), light_curve(before)), most)
+    offsets = pa.array(lc.mjd.shape.offsets, pa.int32())
+    kinds = pa.float64(), pa.string(), pa.float32(), pa.float32(), pa.string(), pa.bool_()
+    lists = [pa.ListArray.from_arrays(offsets, _values(column.values, kind, CODES.get(name)))
+             for name, column, kind in zip(LIGHT_CURVE, lc.columns, kinds)]
+    return pa.StructArray.from_arrays(lists, [name.split(".")[1] for name in LIGHT_CURVE])
+
+
+def _values(values, kind, words):
+    """Flat values as Arrow; NaN and unknown words are null."""
+    if words is not None:
+        return pa.array(words, kind).take(pa.array(values, pa.int8(), mask=values < 0))
+    if pa.types.is_boolean(kind):
+        return pa.array(values == 1, kind)
+    return pa.array(values, pa.float64(), from_pandas=True).cast(kind)
