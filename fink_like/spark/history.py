@@ -110,7 +110,7 @@ class History:
     def _add(self, alerts):
         """Rewrite the cells that these alerts are in."""
         path = tables.create_history(self._spark, self._settings, FIELDS)
-        seen = (alerts.where("packet_status = 0 AND diaObjectId != 0")
+        seen = (alerts.where("packet_status = 0 AND diaObjectId != 0 AND ra + dec IS NOT NULL")
                 .selectExpr(f"explode({cells_sql()}) AS cell", "survey", "diaObjectId",
                             "struct(-midpointMjdTai AS age, lc) AS one")
                 .groupBy(*KEY).agg(F.sort_array(F.collect_list("one")).alias("all"))
