@@ -25,8 +25,8 @@ def new(given):
     from fink_like.modules import scaffold
     for path in scaffold.write(settings_of(given), given.name, given.trained):
         print(f"wrote {path}")
-    train = f"`fink-like module train {given.name}`, " if given.trained else ""
-    print(f"next: change it, {train} `fink-like module check {given.name}`, `fink-like module try "
+    train = f" `fink-like module train {given.name}`," if given.trained else ""
+    print(f"next: change it,{train} `fink-like module check {given.name}`, `fink-like module try "
           f"{given.name} --simulate all`; then `{given.name}: live` in conf/modules.yaml")
 
 
