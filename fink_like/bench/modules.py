@@ -16,7 +16,7 @@ from fink_like.jobs.science import live_modules
 from fink_like.kit.columns import Batch
 from fink_like.kit.registry import external_inputs
 from fink_like.kit.run import run as run_modules
-from fink_like.modules.trial import SIMULATED
+from fink_like.modules.trial import in_bulk
 from fink_like.packets import survey as survey_declarations
 from fink_like.spark.silver import SCORED_ROWS
 
@@ -56,9 +56,8 @@ def run(given):
 def _survey(settings, name, specs, alerts, plan):
     """A row for each module's function, and one for all of them."""
     seed, repeats = plan
-    columns = [c for c in external_inputs(specs) if c in SIMULATED or c.startswith(f"{name}.")]
     made = simulator.light_curves(simulator.open_survey(Path(settings.root), name), alerts,
-                                  seed=seed, columns=columns).columns
+                                  seed=seed, columns=in_bulk(external_inputs(specs), name)).columns
     whole = _micros(lambda: run_modules(specs, made), repeats) / alerts
     scores, _ = run_modules(specs, made)
     batch = Batch(made | {f"{spec.name}.{field.name}": scores.field(place).field(field.name)

@@ -109,6 +109,11 @@ def external_inputs(specs):
     return sorted({name for spec in specs for name in spec.needs if name.split(".")[0] not in ours})
 
 
+def takes(specs, struct):
+    """Whether one of the modules takes a column of a struct, as of `vocabulary.NOT_STORED`."""
+    return any(_source(name) == struct.name for spec in specs for name in spec.needs)
+
+
 def read_states(path):
     """Module name to state, from a YAML file.
 

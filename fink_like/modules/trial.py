@@ -12,14 +12,13 @@ from fink_like import packet_files, simulator
 from fink_like.client.archive import dataset_of, in_nights, open_delta
 from fink_like.errors import ConfigError, PacketError, SchemaError, SetupError
 from fink_like.kit import registry
-from fink_like.kit.columns import STAMPS
 from fink_like.kit.run import run
 from fink_like.kit.specimens import ARROW
 from fink_like.modules import SHOWN
 from fink_like.packets import reference, schemas, wire
 from fink_like.packets import survey as survey_declarations
 from fink_like.simulator.neutral import FIELDS, LISTS
-from fink_like.vocabulary import INPUTS, leaves
+from fink_like.vocabulary import CUTOUTS, INPUTS, leaves
 
 WORLD = "training"  # conf/worlds: its population has a class of every kind
 SIMULATED = {*FIELDS, *LISTS, "survey"}  # neutral columns that the simulator fills in bulk
@@ -79,7 +78,7 @@ class Trial:
         ConfigError
             The module takes cutouts.
         """
-        if self._takes_cutouts():
+        if registry.takes(self.specs, CUTOUTS):
             raise ConfigError(f"{self.name} takes cutouts, which the table of alerts does not "
                               "keep: give --file, or --simulate all")
         table = dataset_of(open_delta(self._settings.data, "silver"), self._settings.data, "silver")
@@ -116,15 +115,12 @@ class Trial:
 
     def simulated(self, source_class, survey, limit, seed):
         """Alerts of one class of the world for training, or of the whole stream (None)."""
-        if self._takes_cutouts():
+        if registry.takes(self.specs, CUTOUTS):
             return self._simulated_packets(source_class, survey, limit, seed)
         world, counts = (None, limit) if source_class is None else (WORLD, {source_class: limit})
         parts = [self.of_world(name, world, counts, seed=seed)[0]
                  for name in ([survey] if survey else sorted(self.surveys))]
         return {name: pa.concat_arrays([part[name] for part in parts]) for name in self.columns}
-
-    def _takes_cutouts(self):
-        return any(name in STAMPS for name in self.columns)
 
     def _simulated_packets(self, source_class, survey, limit, seed):
         """Of the stream: light curves in bulk have no images."""
@@ -157,9 +153,8 @@ class Trial:
             The truth.
         """
         model = simulator.open_survey(Path(self._settings.root), survey, world=world)
-        mine = [column for column in self.columns
-                if column in SIMULATED or column.startswith(f"{survey}.")]
-        made = simulator.light_curves(model, counts, columns=mine, **more)
+        made = simulator.light_curves(model, counts, columns=in_bulk(self.columns, survey),
+                                      **more)
         return {name: made.columns[name].cast(kind) if name in made.columns
                 else pa.nulls(len(made), kind)
                 for name, kind in ((n, ARROW[self._types[n]]) for n in self.columns)}, made.truth
@@ -187,6 +182,11 @@ class Trial:
             except (PacketError, SchemaError, KeyError):
                 continue
         return None
+
+
+def in_bulk(columns, survey):
+    """Those of the columns that light curves of a survey in bulk have."""
+    return [name for name in columns if name in SIMULATED or name.startswith(f"{survey}.")]
 
 
 def _is_in(schema, path):

@@ -13,6 +13,7 @@ from pyspark.sql import functions as F
 
 from fink_like.kit.lightcurve import LIGHT_CURVE
 from fink_like.kit.own_history import merged
+from fink_like.kit.registry import takes
 from fink_like.spark import tables
 from fink_like.spark.control import ControlFolder
 from fink_like.vocabulary import HISTORY, Field
@@ -28,7 +29,7 @@ NAMES = [field.name for field in HISTORY.fields]
 
 def is_taken(specs):
     """Whether one of the modules takes the object's history."""
-    return any(name.startswith(f"{HISTORY.name}.") for spec in specs for name in spec.needs)
+    return takes(specs, HISTORY)
 
 
 def cell_sql(ra="ra", dec="dec"):

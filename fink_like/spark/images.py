@@ -2,7 +2,7 @@
 
 from pyspark.sql import functions as F
 
-from fink_like.kit.columns import STAMPS
+from fink_like.kit.registry import takes
 from fink_like.packets import normalise
 from fink_like.spark import tables
 from fink_like.spark.avro import Decoder
@@ -18,7 +18,7 @@ PLACE = ("topic", "partition", "offset")
 
 def are_taken(specs):
     """Whether one of the modules takes cutouts."""
-    return any(name in STAMPS for spec in specs for name in spec.needs)
+    return takes(specs, CUTOUTS)
 
 
 def sql(decoder):
