@@ -1,4 +1,7 @@
-"""Real alerts with labels: stored ones of objects in the table `labels`, and folders of packets."""
+"""Real alerts with labels: stored ones of objects in the table `labels`, and folders of packets.
+
+Rows are in the order of the alerts' ids, which grow with time, so that an object's last is known.
+"""
 
 import hashlib
 from pathlib import Path
@@ -45,8 +48,10 @@ def stored(settings, trial, declaration):
     except SetupError:
         return None, told
     is_mine = pc.field("objectId").isin(pa.array(wanted.index))
-    columns = {name: pc.field(*name.split(".")) for name in {*trial.columns, "objectId"}}
-    found = table.to_table(columns=columns, filter=is_mine).combine_chunks()
+    wanted_columns = {*trial.columns, "objectId", "diaSourceId"}
+    columns = {name: pc.field(*name.split(".")) for name in wanted_columns}
+    found = table.to_table(columns=columns, filter=is_mine)
+    found = found.take(pc.sort_indices(found["diaSourceId"]))
     rows, features = seen(trial.specs, {name: found[name].combine_chunks()
                                         for name in trial.columns})
     objects = found["objectId"].to_pandas().iloc[rows]
@@ -96,6 +101,8 @@ def folder(settings, trial, declaration, path):
     if absent := sorted(set(COLUMNS) - set(table)):
         raise ConfigError(f"{path}: no column {', '.join(absent)}")
     table["survey"] = table.get("survey", pd.Series("", table.index)).str.lower()
+    table = table.sort_values("alert_id", kind="stable",
+                              key=lambda ids: pd.to_numeric(ids, errors="coerce"))
     told, parts = {"labels": len(table), "read": 0, "computed": 0, "left_out": {}}, []
     for survey, mine in table.groupby("survey"):
         if survey not in trial.surveys:
@@ -103,7 +110,7 @@ def folder(settings, trial, declaration, path):
                 mine["file"].unique(), f"{survey or 'its survey'} is not declared here")
             continue
         packets = parquet_packets.target(settings, survey)
-        for file, lines in mine.groupby("file"):
+        for file, lines in mine.groupby("file", sort=False):
             part = _of_file(trial, declaration, path.parent / file, (survey, packets, lines, told))
             parts += [part] if part is not None else []
     return joined(parts) if parts else None, told
@@ -115,7 +122,8 @@ def _of_file(trial, declaration, file, given):
     said = []
     reader = packet_files.PacketFiles(parquet_as=packets, report=said.append)
     values = [message.value for message in reader.messages([file])]
-    read = [row for row in trial.read(values) if row is not None]
+    read = sorted((row for row in trial.read(values) if row is not None),
+                  key=lambda row: row["diaSourceId"])
     ids = pd.Series([str(row["diaSourceId"]) for row in read], dtype=str)
     label = ids.map(lines.drop_duplicates("alert_id").set_index("alert_id")["label"])
     chosen = np.flatnonzero(label.notna())

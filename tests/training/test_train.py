@@ -12,6 +12,7 @@ import yaml
 from deltalake import write_deltalake
 
 from fink_like import cli, config, labels, simulator
+from fink_like.client import open_table
 from fink_like.errors import ConfigError, ModuleError
 from fink_like.kit.model_file import load_model
 from fink_like.modules import check
@@ -209,3 +210,28 @@ def test_the_model_and_its_card_belong_together(settings, folder):
     assert "has no card.json" in check._model(folder)
     (folder / "old.pkl").write_bytes(b"")
     assert "old.pkl: a model is npz" in check._model(folder)
+
+
+def test_labelled_alerts_come_in_the_order_of_their_ids(settings, folder, tmp_path):
+    """An object counts by its last alert: ids grow with time in both surveys."""
+    trial, declared = Trial(settings, NAME), declaration.load(folder)
+    model = simulator.open_survey(settings.modules.parent, "ztf")
+    values = [v for b in simulator.night(model, 12, seed=5, cutouts=False) for v in b.values]
+    lines = []
+    for number, (value, alert) in enumerate(zip(values, trial.read(values), strict=True)):
+        (tmp_path / f"{number * 7 % 12}.avro").write_bytes(value)
+        lines.append({"survey": "ZTF", "object_id": "one", "file": f"{number * 7 % 12}.avro",
+                      "alert_id": alert["diaSourceId"], "label": str(alert["diaSourceId"])})
+    pd.DataFrame(lines).to_csv(tmp_path / "labels.csv", index=False)
+    found, _ = labelled.folder(settings, trial, declared, tmp_path)
+    assert len(found) > 6 and [*found.name] == sorted(found.name, key=int)
+
+    objects, _ = stored(settings, trial, 20)
+    pd.DataFrame({"object": objects, "class": "QSO", "source": "us"}).to_csv(
+        tmp_path / "own.csv", index=False)
+    labels.add(settings, tmp_path / "own.csv")
+    table = open_table(settings.data, "silver", columns=["diaSourceId", "objectId"])
+    ids = dict(zip(table["objectId"].map(labelled.number), table["diaSourceId"]))
+    found, _ = labelled.stored(settings, trial, declared)
+    in_order = [ids[group] for group in found.group]
+    assert len(found) > 6 and in_order == sorted(in_order)
