@@ -4,7 +4,6 @@ The driver takes its settings from the ConfigMap of k8s/; each pod that it posts
 Kubernetes' schema and started by the image's entry point, as a process of this machine.
 """
 
-import importlib.util
 import json
 import os
 import signal
@@ -12,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import kubernetes_api
 import pyspark
 import pytest
 import yaml
@@ -36,7 +36,7 @@ ELSEWHERE = {  # what differs from a cluster: addresses, sizes, and no volumes
 
 
 @pytest.fixture
-def api(stand_in, tmp_path):
+def api(tmp_path):
     """The stand-in, with the rights of k8s/rbac.yaml."""
     objects = [o for o in yaml.safe_load_all((ROOT / "k8s" / "rbac.yaml").read_text())]
     rules = next(o for o in objects if o["kind"] == "Role")["rules"]
@@ -49,20 +49,10 @@ def api(stand_in, tmp_path):
         """The first executor dies at once: its driver must take it away and make another."""
         executors.append(pod)
         entry = ROOT / "k8s" / "executor.sh" if len(executors) > 1 else Path("/no/such/file")
-        return stand_in.as_process(pod, entry, image, tmp_path)
+        return kubernetes_api.as_process(pod, entry, image, tmp_path)
 
-    with stand_in.KubernetesApi(rules, run_pod) as started:
+    with kubernetes_api.KubernetesApi(rules, run_pod) as started:
         yield started
-
-
-@pytest.fixture
-def stand_in():
-    """`kubernetes_api.py` beside this file; tests are no package."""
-    path = Path(__file__).with_name("kubernetes_api.py")
-    spec = importlib.util.spec_from_file_location("kubernetes_api", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def spark_settings():
