@@ -233,8 +233,8 @@ def test_nothing_imports_a_science_module():
 
 
 def test_tests_mirror_the_rooms():
-    """Each folder of tests belongs to a room, to the set-up, or is data of tests."""
-    more = {"setup", "surveys_extra", "doors", "interop", "cluster", "k8s", "notebooks", "readme"}
+    """Each folder of tests belongs to a room, to the set-up, or is what tests share."""
+    more = {"setup", "helpers", "surveys_extra", "doors", "interop", "cluster", "k8s", "notebooks", "readme"}
     folders = {p.name for p in (ROOT / "tests").iterdir() if p.is_dir()
                and not p.name.startswith(("_", "."))}
     rooms = {p.name for p in HOUSE.iterdir() if p.is_dir()}
