@@ -4,11 +4,14 @@ The table `history` has one such light curve an object. Surveys send a month of 
 alert, or a year; this one goes back to the object's first alert here, up to `MOST` points.
 """
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from fink_like.kit.cleaning import joined, newest
 from fink_like.kit.columns import from_arrow
 from fink_like.kit.lightcurve import CODES, LIGHT_CURVE, LightCurve
+from fink_like.vocabulary import HISTORY
 
 MOST = 1000  # points: 30 kB; 5 a night for half a year, or all that a wide survey takes in 10 years
 
@@ -35,7 +38,33 @@ def merged(now, before, most=MOST):
     pyarrow.StructArray
         Six lists of at most `most` points, the newest, ascending in time.
     """
-    lc = newest(joined(light_curve(now), light_curve(before)), most)
+    return _as_struct(newest(joined(light_curve(now), light_curve(before)), most))
+
+
+def until(columns, mjd=np.inf):
+    """What is known of objects before their alerts, as modules are given it.
+
+    Parameters
+    ----------
+    columns : list of pyarrow.Array
+        Six lists, in the order of `LIGHT_CURVE`.
+    mjd : (n,) array_like, optional
+        Of the alerts: later points are left out.
+
+    Returns
+    -------
+    dict of str to pyarrow.ListArray
+        ``history.psfFlux`` and so on; null of an object that was not met before.
+    """
+    lc = light_curve(columns)
+    lc = lc.select(lc.mjd < mjd)
+    met, found = pa.array(lc.counts > 0), _as_struct(lc)
+    return {f"{HISTORY.name}.{field.name}": pc.if_else(met, found.field(place), None)
+            for place, field in enumerate(found.type)}
+
+
+def _as_struct(lc):
+    """A light curve as Arrow: a struct of six lists."""
     offsets = pa.array(lc.mjd.shape.offsets, pa.int32())
     kinds = pa.float64(), pa.string(), pa.float32(), pa.float32(), pa.string(), pa.bool_()
     lists = [pa.ListArray.from_arrays(offsets, _values(column.values, kind, CODES.get(name)))

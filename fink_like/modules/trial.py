@@ -6,22 +6,21 @@ from itertools import islice
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from fink_like import packet_files, simulator
-from fink_like.client.archive import dataset_of, in_nights, open_delta
+from fink_like.client.archive import in_nights
 from fink_like.errors import ConfigError, PacketError, SchemaError, SetupError
 from fink_like.kit import registry
 from fink_like.kit.run import run
 from fink_like.kit.specimens import ARROW
-from fink_like.modules import SHOWN
+from fink_like.modules import SHOWN, stored
 from fink_like.packets import reference, schemas, wire
 from fink_like.packets import survey as survey_declarations
-from fink_like.simulator.neutral import FIELDS, LISTS
-from fink_like.vocabulary import CUTOUTS, INPUTS, leaves
+from fink_like.simulator.neutral import BESIDE, FIELDS, LISTS
+from fink_like.vocabulary import INPUTS, leaves
 
 WORLD = "training"  # conf/worlds: its population has a class of every kind
-SIMULATED = {*FIELDS, *LISTS, "survey"}  # neutral columns that the simulator fills in bulk
+SIMULATED = {*FIELDS, *LISTS, *BESIDE, "survey"}  # neutral columns that the simulator fills in bulk
 
 
 @dataclass(frozen=True)
@@ -52,6 +51,15 @@ class Trial:
     settings : Settings
     name : str
         Of the module.
+
+    Attributes
+    ----------
+    specs : list of ModuleSpec
+        Those it takes outputs from, then itself.
+    columns : list of str
+        Dotted names of what they need.
+    types : dict of str to pyarrow.DataType
+        Of every column that a module may take.
     """
 
     def __init__(self, settings, name):
@@ -63,31 +71,23 @@ class Trial:
         self.specs = registry.with_sources(settings.modules, name, tuple(self.surveys))
         self.name = name
         own = (survey.own for survey in self.surveys.values())
-        self._types = {n: field.type for n, field in leaves((*INPUTS, *own)).items()}
+        self.types = {n: ARROW[field.type] for n, field in leaves((*INPUTS, *own)).items()}
         wanted = {*registry.external_inputs(self.specs), *SHOWN}
-        self.columns = sorted(wanted & self._types.keys())
-        registry.refuse_unknown(self.specs, {*self._types, *leaves(s.struct for s in self.specs)})
+        self.columns = sorted(wanted & self.types.keys())
+        registry.refuse_unknown(self.specs, {*self.types, *leaves(s.struct for s in self.specs)})
 
     def of_night(self, night, limit):
-        """Alerts of a night of silver, which keeps no images.
+        """Alerts of a stored night.
 
         Raises
         ------
         SetupError
             There is no such night.
-        ConfigError
-            The module takes cutouts.
         """
-        if registry.takes(self.specs, CUTOUTS):
-            raise ConfigError(f"{self.name} takes cutouts, which the table of alerts does not "
-                              "keep: give --file, or --simulate all")
-        table = dataset_of(open_delta(self._settings.data, "silver"), self._settings.data, "silver")
-        have = [n for n in self.columns if _is_in(table.schema, n.split("."))]
-        found = table.scanner(columns={n: pc.field(*n.split(".")) for n in have},
-                              filter=in_nights(night)).head(limit)
-        if not len(found):
+        found = stored.alerts(self._settings, self.columns, self.types, in_nights(night), limit)
+        if not len(found["survey"]):
             raise SetupError(f"silver of {self._settings.data} has no night {night}")
-        return {n: found[n].combine_chunks() for n in have}
+        return found
 
     def of_files(self, paths, limit):
         """Alerts of packet files, folders or tarballs; damaged ones are told and left out."""
@@ -111,28 +111,14 @@ class Trial:
     def columns_of(self, alerts):
         """The columns of neutral alerts."""
         return {name: pa.array([_at(row, name.split(".")) for row in alerts],
-                               ARROW[self._types[name]]) for name in self.columns}
+                               self.types[name]) for name in self.columns}
 
     def simulated(self, source_class, survey, limit, seed):
         """Alerts of one class of the world for training, or of the whole stream (None)."""
-        if registry.takes(self.specs, CUTOUTS):
-            return self._simulated_packets(source_class, survey, limit, seed)
         world, counts = (None, limit) if source_class is None else (WORLD, {source_class: limit})
         parts = [self.of_world(name, world, counts, seed=seed)[0]
                  for name in ([survey] if survey else sorted(self.surveys))]
         return {name: pa.concat_arrays([part[name] for part in parts]) for name in self.columns}
-
-    def _simulated_packets(self, source_class, survey, limit, seed):
-        """Of the stream: light curves in bulk have no images."""
-        if source_class is not None:
-            raise ConfigError(f"{self.name} takes cutouts, and packets with images are simulated "
-                              "of the whole stream only: --simulate all")
-        values = []
-        for name in [survey] if survey else sorted(self.surveys):
-            model = simulator.open_survey(Path(self._settings.root), name)
-            values += [value for batch in simulator.night(model, limit, seed=seed)
-                       for value in batch.values]
-        return self.columns_of(self.read(values))
 
     def of_world(self, survey, world, counts, **more):
         """Simulated alerts of one survey.
@@ -157,7 +143,7 @@ class Trial:
                                       **more)
         return {name: made.columns[name].cast(kind) if name in made.columns
                 else pa.nulls(len(made), kind)
-                for name, kind in ((n, ARROW[self._types[n]]) for n in self.columns)}, made.truth
+                for name, kind in ((n, self.types[n]) for n in self.columns)}, made.truth
 
     def score(self, columns):
         """What the module says of them.
@@ -187,11 +173,6 @@ class Trial:
 def in_bulk(columns, survey):
     """Those of the columns that light curves of a survey in bulk have."""
     return [name for name in columns if name in SIMULATED or name.startswith(f"{survey}.")]
-
-
-def _is_in(schema, path):
-    field = schema.field(path[0]) if path[0] in schema.names else None
-    return field is not None and (len(path) == 1 or path[1] in {f.name for f in field.type})
 
 
 def _at(row, path):

@@ -17,6 +17,9 @@ import numpy as np
 from fink_like.simulator import dice
 from fink_like.simulator.quantities import SIMULATED, absent
 
+NIGHT = 0.5
+"""Days: alerts that are nearer than this are of one night."""
+
 
 def select(sources, rules):
     """Pairs of object and exposure that a packet's history or forced photometry shows.
@@ -33,15 +36,49 @@ def select(sources, rules):
     tuple of numpy.ndarray of int
         Object and epoch, ascending.
     """
-    mjd, detected = sources.epochs.mjd, sources.detected
-    shown = sources.produced & (mjd[..., -1:] - mjd <= rules["days"])
-    if not rules.get("limits"):
-        shown = shown & detected
-    if rules.get("since_first"):
-        shown = shown & (np.cumsum(detected, axis=1) > 0)
-    last = rules.get("current", False) & (np.sum(detected, axis=1) > 1)
-    shown[:, -1] &= last
+    mjd = sources.epochs.mjd
+    shown = _of_kind(sources, rules) & (mjd[..., -1:] - mjd <= rules["days"])
+    shown[:, -1] &= _repeats(sources, rules)[:, -1]
     return np.nonzero(shown)
+
+
+def select_before(sources, rules, own):
+    """Pairs of object and exposure that the packets of its alerts of earlier nights showed.
+
+    Parameters
+    ----------
+    sources : Sources
+    rules : dict
+        As for `select`.
+    own : bool
+        The alerts themselves too.
+
+    Returns
+    -------
+    tuple of numpy.ndarray of int
+        Object and epoch, ascending.
+    """
+    mjd = np.broadcast_to(sources.epochs.mjd, sources.flux.shape)
+    alert = sources.detected & (mjd[:, -1:] - mjd > NIGHT)
+    next_or_now = np.minimum.accumulate(np.where(alert, mjd, np.inf)[:, ::-1], axis=1)[:, ::-1]
+    following = np.pad(next_or_now[:, 1:], ((0, 0), (0, 1)), constant_values=np.inf)
+    shown = _of_kind(sources, rules) & (following - mjd <= rules["days"])
+    return np.nonzero(shown | alert & (own | _repeats(sources, rules)))
+
+
+def _of_kind(sources, rules):
+    """Exposures of which rules allow a row, whenever they were."""
+    shown = sources.produced
+    if not rules.get("limits"):
+        shown = shown & sources.detected
+    if rules.get("since_first"):
+        shown = shown & (np.cumsum(sources.detected, axis=1) > 0)
+    return shown
+
+
+def _repeats(sources, rules):
+    """Exposures of which a packet has a row beside its alert: not an object's first, if any."""
+    return rules.get("current", False) & (np.cumsum(sources.detected, axis=1) > 1)
 
 
 class Columns(Mapping):

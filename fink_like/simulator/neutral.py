@@ -12,16 +12,22 @@ import pyarrow as pa
 from fink_like.errors import ConfigError
 from fink_like.kit.outputs import column
 from fink_like.kit.lightcurve import KINDS
+from fink_like.kit.lightcurve import LIGHT_CURVE as ORDER
+from fink_like.kit.own_history import merged, until
 from fink_like.packets.arrays import ArrayEvaluator
 from fink_like.packets.expressions import Path
 from fink_like.packets.survey import POINT
 from fink_like.simulator import frames, packets, points
 from fink_like.simulator.fields import AlertFields, RowFields
 from fink_like.simulator.recipe import ALERT
-from fink_like.vocabulary import BANDS, COUNTED, DETAILS, DETECTION, KEYS, LIGHT_CURVE, SKY, leaves
+from fink_like.vocabulary import (BANDS, COUNTED, CUTOUTS, DETAILS, DETECTION, HISTORY, KEYS,
+                                  LIGHT_CURVE, NOT_STORED, SKY, leaves)
 
 FIELDS = leaves((*KEYS, *DETAILS, *COUNTED)) | {f"sky.{field.name}": field for field in SKY}
 LISTS = tuple(f"lc.{field.name}" for field in LIGHT_CURVE)
+BESIDE = tuple(leaves(NOT_STORED))
+"""What silver does not keep: our own history of the object, and the images."""
+
 FROM_KAFKA = ("packet", "broker")
 """Structs that an alert has only once it has been a message."""
 
@@ -38,6 +44,7 @@ class NeutralAlerts:
 
     def __init__(self, run, sources):
         self.model, self.survey, self.n = run.model, run.model.declared(), len(sources.key)
+        self._before = lambda: packets.rows_before(run, sources)
         self.tables = packets.rows(run, sources)
         self.alerts = ArrayEvaluator(self.survey.columns, self.survey.sentinels,
                                      AlertFields(self.model, self.tables))
@@ -66,6 +73,10 @@ class NeutralAlerts:
         struct, dot, own = name.partition(".")
         if name in LISTS:
             return self._lists[name]
+        if struct == HISTORY.name:
+            return self._own_history[name]
+        if struct == CUTOUTS.name:
+            return _binary(self._files[f"stamp_{own}"])
         if name in FIELDS:
             return column(self._value(name), FIELDS[name])
         if name == "survey":
@@ -75,7 +86,8 @@ class NeutralAlerts:
             return column(self._masked(self.survey.own_columns[own]), field)
         if not dot or struct in FROM_KAFKA:
             raise ConfigError(f"a simulated alert has no column {name}; it has "
-                              f"{', '.join((*FIELDS, *LISTS))}, survey and {self.survey.name}.*")
+                              f"{', '.join((*FIELDS, *LISTS, *BESIDE))}, survey and "
+                              f"{self.survey.name}.*")
         return None
 
     def _value(self, name):
@@ -100,17 +112,30 @@ class NeutralAlerts:
         """`points.Points` of the light curves, in order."""
         own = self._points(np.arange(self.n), DETECTION, self.tables[ALERT], {
             name: self.alerts.value(self.survey.columns[name]) for name in POINT})
-        parts = [self._history(history) for history in self.survey.light_curve
-                 if history.array in self.model.records]
-        return points.in_order([own, *parts])
+        return points.in_order([own, *self._histories(self.tables)])
 
     @cached_property
     def _lists(self):
         return points.arrow(self.points, self.n)
 
-    def _history(self, history):
-        """Points that one of the packet's arrays gives."""
-        rows = self.tables[self.model.records[history.array].rows]
+    @cached_property
+    def _own_history(self):
+        """As the table `history` has it after the night before; null of an object not met."""
+        found = points.arrow(points.in_order(self._histories(self._before())), self.n)
+        kept = merged([found[name] for name in ORDER],
+                      [pa.nulls(self.n, found[name].type) for name in ORDER])
+        return until([kept.field(place) for place in range(len(ORDER))])
+
+    @cached_property
+    def _files(self):
+        return packets.files(self.model, self.tables[ALERT])
+
+    def _histories(self, tables):
+        return [self._history(history, tables[self.model.records[history.array].rows])
+                for history in self.survey.light_curve if history.array in self.model.records]
+
+    def _history(self, history, rows):
+        """Points that rows of one of the packet's arrays give."""
         shown = packets.there(self.model, history.array, rows, self.tables[ALERT])
         value, missing = self._of(history.array, rows).value(history.where)
         kept = np.broadcast_to(value & ~np.asarray(missing), len(rows.objects))
@@ -148,6 +173,13 @@ class NeutralAlerts:
 def _single(values, missing, n):
     """In single precision, NaN where missing."""
     return np.broadcast_to(np.where(missing, np.nan, values), n).astype(np.float32)
+
+
+def _binary(files):
+    """Files one behind the other as Arrow."""
+    offsets = np.append(files.start, files.start[-1] + files.length[-1])
+    return pa.Array.from_buffers(pa.large_binary(), len(files.start), [
+        None, pa.py_buffer(offsets), pa.py_buffer(files.pool)]).cast(pa.binary())
 
 
 def _counted(alerts):

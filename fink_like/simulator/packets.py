@@ -6,7 +6,7 @@ import numpy as np
 
 from fink_like.errors import ConfigError
 from fink_like.simulator import fits, stamps, wires
-from fink_like.simulator.columns import Columns, select
+from fink_like.simulator.columns import Columns, select, select_before
 from fink_like.simulator.encoder import Blobs, encode
 from fink_like.simulator.recipe import ALERT, FORCED, HISTORY
 from fink_like.simulator.summaries import summaries
@@ -31,7 +31,7 @@ def make(run, sources, cutouts=True):
     tables = rows(run, sources)
     alerts = tables[ALERT]
     alerts.update(summaries(run, sources))
-    alerts.update(_cutouts(model, alerts) if cutouts else
+    alerts.update(files(model, alerts) if cutouts else
                   {"has_cutouts": False, **dict.fromkeys(_names(), None)})
     nested = {name: _nested(model, name, tables[record.rows], alerts)
               for name, record in model.records.items() if name != ALERT}
@@ -59,6 +59,16 @@ def rows(run, sources):
               HISTORY: Columns(run, sources, *history)}
     same = np.array_equal(history, forced)
     return {**tables, FORCED: tables[HISTORY] if same else Columns(run, sources, *forced)}
+
+
+def rows_before(run, sources):
+    """Rows of history and forced photometry that packets of earlier nights had.
+
+    Parameters and return value as `rows`, without ``alert``; an alert is in its own history.
+    """
+    return {kind: Columns(run, sources, *select_before(sources, run.model.recipe[kind],
+                                                       kind == HISTORY))
+            for kind in (HISTORY, FORCED)}
 
 
 def field(model, name, field, columns):
@@ -143,14 +153,30 @@ def _names():
     return ("stamp_science", "stamp_template", "stamp_difference")
 
 
-def _cutouts(model, alerts):
-    """FITS files of the three images."""
+def files(model, alerts):
+    """FITS files of the three images, as columns of alerts.
+
+    Parameters
+    ----------
+    model : SurveyModel
+    alerts : Columns
+
+    Returns
+    -------
+    dict of str to Blobs
+        ``stamp_science`` and so on; and ``has_cutouts``.
+
+    Raises
+    ------
+    ConfigError
+        The recipe names a form of stamps that there is not.
+    """
     form = model.recipe["stamps"]
     if form["form"] not in FORMS:
         raise ConfigError(f"{model.survey}: stamps form {form['form']!r}, not {sorted(FORMS)}")
     images, noise = stamps.draw(alerts, alerts.key, form)
-    files = FORMS[form["form"]](form, images, noise, alerts)
-    return {"has_cutouts": True, **{f"stamp_{name}": files[name] for name in images}}
+    made = FORMS[form["form"]](form, images, noise, alerts)
+    return {"has_cutouts": True, **{f"stamp_{name}": made[name] for name in images}}
 
 
 def _compressed(form, images, noise, alerts):

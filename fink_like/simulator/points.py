@@ -73,7 +73,8 @@ def in_order(parts):
     """
     columns = {each.name: np.concatenate([getattr(part, each.name) for part in parts])
                for each in fields(Points)}
-    steps = np.round((columns["mjd"] - columns["mjd"].min()) / TIME_STEP).astype(np.int64)
+    first = columns["mjd"].min(initial=np.inf)
+    steps = np.round((columns["mjd"] - first) / TIME_STEP).astype(np.int64)
     key = (columns["parent"] * MOST_STEPS + steps) * len(KINDS) + columns["kind"]
     order = np.argsort(key, kind="stable")
     return Points(**{name: column[order] for name, column in columns.items()})

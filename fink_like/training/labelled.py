@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fink_like import labels, packet_files, parquet_packets
-from fink_like.client.archive import dataset_of, open_delta
 from fink_like.errors import ConfigError, SetupError
+from fink_like.modules.stored import alerts
 from fink_like.training.rows import joined, of, seen
 
 HELD_OUT = 0.3  # of labelled objects: never trained on, but what the card's figures are of
@@ -43,17 +43,12 @@ def stored(settings, trial, declaration):
     told = {"labels": len(classes), "known": len(wanted), "objects": 0, "alerts": 0}
     if wanted.empty:
         return None, told
+    is_mine = pc.field("objectId").isin(pa.array(wanted.index))
     try:
-        table = dataset_of(open_delta(settings.data, "silver"), settings.data, "silver")
+        found = alerts(settings, {*trial.columns, "objectId", "survey"}, trial.types, is_mine)
     except SetupError:
         return None, told
-    is_mine = pc.field("objectId").isin(pa.array(wanted.index))
-    wanted_columns = {*trial.columns, "objectId", "diaSourceId"}
-    columns = {name: pc.field(*name.split(".")) for name in wanted_columns}
-    found = table.to_table(columns=columns, filter=is_mine)
-    found = found.take(pc.sort_indices(found["diaSourceId"]))
-    rows, features = seen(trial.specs, {name: found[name].combine_chunks()
-                                        for name in trial.columns})
+    rows, features = seen(trial.specs, found)
     objects = found["objectId"].to_pandas().iloc[rows]
     told |= {"objects": objects.nunique(), "alerts": len(rows)}
     if not len(rows):

@@ -6,6 +6,7 @@ import pytest
 from fink_like import simulator
 from fink_like.client import open_table
 from fink_like.jobs import ingest, science
+from fink_like.modules.trial import Trial
 
 ZTF = "ztf_20250101_programid1"
 NIGHTS = 3  # of each month: a night costs seconds
@@ -60,6 +61,12 @@ def test_three_months(project, make_street):
     past = open_table(street.settings.data, "rescores")
     assert set(past["memory.version"]) == {"1"} and len(past)
     check(past[past["memory.status"] == 0], silver)  # what came after an alert stays unseen
+    trial = Trial(street.settings, "memory")
+    answer = trial.score(trial.of_night(night, limit=1000))
+    tried = silver.set_index("diaSourceId").loc[answer.alerts["diaSourceId"].to_pylist()]
+    scores = answer.scores.type.names
+    check(tried.assign(**{f"memory.{name}": answer.scores.field(name).to_pandas().to_numpy()
+                          for name in scores}).reset_index(), silver)
     met = new[new["memory.status"] == 0]
     assert (met["midpointMjdTai"] - met["memory.first_all"]).max() > 70
     in_packet = new["midpointMjdTai"] - new["lc.midpointMjdTai"].map(min)

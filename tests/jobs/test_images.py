@@ -5,6 +5,7 @@ import pytest
 from fink_like import simulator
 from fink_like.jobs import ingest, science
 from fink_like.modules.backfill import nights
+from fink_like.modules.trial import Trial
 
 MODULE = '''
 import numpy as np
@@ -64,3 +65,10 @@ def test_images_of_both_surveys_reach_a_module_live_and_in_a_backfill(project, m
     for alert, row in rows.items():
         assert row.top == pytest.approx(3 * first[alert].top, rel=1e-6)
         assert (row.version, row.size, row.v) == ("2", first[alert].size, "1.0")
+
+    trial = Trial(street.settings, "images")
+    for night in nights(street.settings, ["20200101-20991231"]):
+        answer = trial.score(trial.of_night(night, limit=25))
+        assert 0 < len(answer.scores) <= 25
+        for alert, found in zip(answer.alerts["diaSourceId"].to_pylist(), answer.scores.to_pylist()):
+            assert (found["top"], found["both"]) == (rows[alert].top, rows[alert].both)

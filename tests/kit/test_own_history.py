@@ -5,7 +5,7 @@ import pyarrow as pa
 
 from fink_like.kit.handmade import alerts, light_curve
 from fink_like.kit.lightcurve import LIGHT_CURVE
-from fink_like.kit.own_history import merged
+from fink_like.kit.own_history import merged, until
 
 
 def lists(*curves):
@@ -47,3 +47,13 @@ def test_a_slice_and_no_row():
     assert merged(columns, columns).field("psfFlux").to_pylist() == [[5.0]]
     none = [column.slice(0, 0) for column in columns]
     assert merged(none, none).equals(pa.array([], merged(columns, columns).type))
+
+
+def test_what_is_known_before_an_alert():
+    curve = light_curve([1.0, 3.0, 5.0], [10, 30, 50], 10, ["g", "r", "r"])
+    found = until(lists(curve, curve, curve, None), np.array([4.0, 3.0, 1.0, 9.0]))
+    assert list(found) == [name.replace("lc.", "history.") for name in LIGHT_CURVE]
+    assert found["history.midpointMjdTai"].to_pylist() == [[1.0, 3.0], [1.0], None, None]
+    assert found["history.band"].to_pylist() == [["g", "r"], ["g"], None, None]
+    whole = until(lists(curve))["history.psfFlux"].to_pylist()
+    assert whole == [[10.0, 30.0, 50.0]]

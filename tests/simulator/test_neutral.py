@@ -8,7 +8,8 @@ import pytest
 
 from fink_like import simulator
 from fink_like.errors import ConfigError
-from fink_like.kit import registry
+from fink_like.kit import own_history, registry
+from fink_like.kit.lightcurve import LIGHT_CURVE
 from fink_like.kit.run import run as run_modules
 from fink_like.packets import reference, wire
 from fink_like.packets.schemas import SchemaBook
@@ -123,3 +124,45 @@ def test_positions_on_the_sky_are_there(model):
     curves = simulator.light_curves(model, 50, seed=1, columns=columns)
     assert all(column.null_count == 0 for column in curves.columns.values())
     assert np.abs(curves.columns["sky.gal_b"].to_numpy()).max() <= 90.0
+
+
+def training_sources(opened, model, name, count):
+    """Objects of a class of the world for training, each at one of its detections; their run."""
+    world = opened(model.survey, "training")
+    run = _run(world, 5, None)
+    index = [source_class.name for source_class in world.classes].index(name)
+    return run, _Maker(run, simulator.any_detection(1), ())._block(index, 0).take(np.arange(count))
+
+
+def test_images_are_those_of_the_packets(opened, model, book):
+    run, sources = training_sources(opened, model, "SN Ia", 4)
+    columns = NeutralAlerts(run, sources).columns(["cutouts.science", "cutouts.difference"])
+    for k in range(4):
+        value, = packets.make(run, alone(sources, k))[0]
+        packet = wire.split(value, model.recipe["wire"]["form"], book)
+        found = reference.cutouts(model.declared(), wire.decode(packet.datum, packet.schema))
+        for name, column in columns.items():
+            assert column[k].as_py() == found[name.split(".")[1]]
+
+
+def test_own_history_is_what_alerts_of_earlier_nights_brought(opened, model):
+    """One earlier alert after the other, as the nightly job adds them to the table."""
+    run, sources = training_sources(opened, model, "AGN", 40)
+    names = [f"history.{name.split('.')[1]}" for name in LIGHT_CURVE]
+    found = NeutralAlerts(run, sources).columns(names)
+    mjd = np.broadcast_to(sources.epochs.mjd, sources.flux.shape)
+    earlier = sources.detected & (mjd[:, -1:] - mjd > 0.5)
+    known = [pa.nulls(40, found[name].type) for name in names]
+    for number in range(earlier.sum(axis=1).max()):
+        mine = np.flatnonzero(earlier.sum(axis=1) > number)
+        last = [np.flatnonzero(earlier[k])[number] for k in mine]
+        alerts = NeutralAlerts(run, sources.take(mine).ending(np.array(last)))
+        lists = alerts.columns(LIGHT_CURVE)
+        places = pa.array([np.flatnonzero(mine == k)[0] if k in mine else None for k in range(40)])
+        merged = own_history.merged([lists[name].take(places) for name in LIGHT_CURVE], known)
+        known = [merged.field(n) for n in range(len(names))]
+    counts = pa.compute.list_value_length(known[0]).to_numpy()
+    assert (counts == 0).any() and counts.max() > 20
+    for name, column in zip(names, known, strict=True):
+        expected = [row or None for row in column.to_pylist()]
+        assert found[name].to_pylist() == expected, name
