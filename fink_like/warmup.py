@@ -14,11 +14,16 @@ def is_done():
 
 
 def warm_up():
-    """Describe a light curve and simulate a few alerts of every survey: that calls every kernel."""
+    """Describe and fit a light curve, simulate a few alerts of every survey: calls every kernel."""
     # With numba and pandas: a second that `is_done` need not pay.
     from fink_like import simulator
-    from fink_like.kit import LightCurve, Ragged, features
-    features.describe(LightCurve(*[Ragged.from_lists([[1.0, 2.0]])] * 6))
+    from fink_like.kit import features, template_grid
+    from fink_like.kit.columns import Batch
+    from fink_like.kit.handmade import alerts, light_curve
+    lc = Batch(alerts([light_curve([61000.0, 61001.0], [1.0, 2.0], 1.0)])).light_curve
+    features.describe(lc)
+    grid = template_grid.TemplateGrid.of([-9.0, 9.0], [[[1.0, 2.0]]], "r")
+    template_grid.fit_templates(lc, grid, template_grid.trial_epochs(lc.mjd.last(), [0.0]))
     root = Path(config.load().root)
     for recipe in sorted((root / "conf" / "simulator").glob("*.yaml")):
         for _ in simulator.night(simulator.open_survey(root, recipe.stem), 4, seed=1):
