@@ -1,11 +1,12 @@
-"""``bin/bench [ingest | burst | modules]``: which benchmark, and how much of it."""
+"""``bin/bench [ingest | burst | modules | inputs]``: which benchmark, and how much of it."""
 
 import argparse
 import sys
 
-from fink_like.bench import burst, ingest, modules, stages
+from fink_like.bench import burst, ingest, inputs, modules, stages
 
-KINDS = {"stages": stages.run, "ingest": ingest.run, "burst": burst.run, "modules": modules.run}
+KINDS = {"stages": stages.run, "ingest": ingest.run, "burst": burst.run, "modules": modules.run,
+         "inputs": inputs.run}
 
 
 def main(arguments=None):
@@ -20,9 +21,10 @@ def main(arguments=None):
                          help="stages: all three jobs, one after the other (the default); ingest: "
                          "ingest alone, beside reading Kafka, fastavro in Python, and on one core; "
                          "burst: many alerts at once while ingest runs; modules: what the kit adds "
-                         "to the science modules' own time, without Spark and Kafka")
+                         "to the science modules' own time, without Spark and Kafka; inputs: "
+                         "science with a module that takes images, or own history")
     options.add_argument("--alerts", type=int, help="of each survey or stream, a repeat; of the "
-                         "burst; of a batch. Default: 4000, conf/bench.yaml, 40000, 1000")
+                         "burst; of a batch. Default: 4000, conf/bench.yaml, 40000, 1000, 2000")
     options.add_argument("--repeats", type=int, default=3)
     options.add_argument("--streams", nargs="+", help="of conf/bench.yaml; ingest only")
     given = options.parse_args(arguments)

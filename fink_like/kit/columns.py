@@ -39,6 +39,8 @@ ARROW_TYPES = {
 
 STAMPS = frozenset(leaves((CUTOUTS,)))
 
+MOST_SUBSETS = 16  # of rows that are kept: a module that raises on every row makes thousands
+
 
 class Batch:
     """Alerts as Arrow columns, each turned into numpy once, on first use.
@@ -55,7 +57,7 @@ class Batch:
             raise ModuleError(f"columns of one length are needed, got lengths {sorted(lengths)}")
         self.length = lengths.pop()
         self.columns = dict(columns)
-        self._seen = {}
+        self._seen, self._shapes, self._subsets = {}, [], {}
 
     def __len__(self):
         return self.length
@@ -66,9 +68,19 @@ class Batch:
             return self.columns.get(name)
         if name not in self._seen:
             column = self.columns.get(name)
-            self._seen[name] = (np.full(self.length, np.nan) if column is None
-                                else from_arrow(column, CODES.get(name)))
+            self._seen[name] = self._shared(np.full(self.length, np.nan) if column is None
+                                            else from_arrow(column, CODES.get(name)))
         return self._seen[name]
+
+    def _shared(self, values):
+        """Columns of one light curve get one shape: whoever compares or takes it does so once."""
+        if not isinstance(values, Ragged):
+            return values
+        same = (shape for shape in self._shapes if values.is_like(shape))
+        if (shape := next(same, None)) is None:
+            self._shapes.append(values.shape)
+            return values
+        return Ragged(values.values, shape)
 
     def missing(self, name):
         """Mask of the rows where a column is null; all, if there is no such column."""
@@ -94,8 +106,26 @@ class Batch:
         return chosen
 
     def _rows(self, name, rows):
-        whole = len(rows) == self.length
-        return self.values(name) if whole else self.values(name).take(rows)
+        if len(rows) == self.length:
+            return self.values(name)
+        taken = self._taken(rows)
+        if name not in taken:
+            values = self.values(name)
+            if isinstance(values, Ragged):
+                if values.shape not in taken:
+                    taken[values.shape] = values.shape.take(rows)
+                shape, points = taken[values.shape]
+                taken[name] = Ragged(values.values[points], shape)
+            else:
+                taken[name] = values[rows]
+        return taken[name]
+
+    def _taken(self, rows):
+        """What has been taken of these rows: modules with one condition share it."""
+        key = rows.tobytes()
+        if key not in self._subsets and len(self._subsets) == MOST_SUBSETS:
+            self._subsets.clear()
+        return self._subsets.setdefault(key, {})
 
     def _cutouts(self, name, rows):
         """The stamps of some rows, inflated once for all modules that are computed for these."""

@@ -56,6 +56,12 @@ class Rows:
         """
         return self.offsets[:-1][self.filled]
 
+    def take(self, rows):
+        """Some of the rows, in this order: their shape, and the places of their points."""
+        shape = Rows.from_counts(self.counts[rows])
+        shift = self.offsets[:-1][rows] - shape.offsets[:-1]
+        return shape, np.repeat(shift, shape.counts) + np.arange(shape.offsets[-1])
+
 
 @dataclass(frozen=True, eq=False)
 class Ragged(np.lib.mixins.NDArrayOperatorsMixin):
@@ -96,8 +102,7 @@ class Ragged(np.lib.mixins.NDArrayOperatorsMixin):
             It fits neither the points nor the rows.
         """
         if isinstance(other, Ragged):
-            same = other.shape is self.shape
-            if same or np.array_equal(other.shape.offsets, self.shape.offsets):
+            if self.is_like(other.shape):
                 return other.values
             raise ModuleError("two ragged arrays have rows of different lengths; "
                               "select the same points from both")
@@ -107,6 +112,10 @@ class Ragged(np.lib.mixins.NDArrayOperatorsMixin):
             return np.repeat(other, self.counts)
         raise ModuleError(f"an array of shape {np.shape(other)} is neither a scalar nor one value "
                           f"for each of {len(self)} rows; use Ragged.with_values for points")
+
+    def is_like(self, shape):
+        """Whether it is cut as `shape` says."""
+        return shape is self.shape or np.array_equal(shape.offsets, self.shape.offsets)
 
     def __len__(self):
         return len(self.shape.offsets) - 1
@@ -172,10 +181,8 @@ class Ragged(np.lib.mixins.NDArrayOperatorsMixin):
 
     def take(self, rows):
         """These rows, in this order."""
-        shape = Rows.from_counts(self.counts[rows])
-        shift = self.shape.offsets[:-1][rows] - shape.offsets[:-1]
-        index = np.repeat(shift, shape.counts) + np.arange(shape.offsets[-1])
-        return Ragged(self.values[index], shape)
+        shape, points = self.shape.take(rows)
+        return Ragged(self.values[points], shape)
 
     def differences(self):
         """Each point minus the one before it in its row: rows one shorter, none below zero."""

@@ -1,0 +1,97 @@
+"""What it costs science to bring modules their images and the object's own history."""
+
+import shutil
+
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+from fink_like import config
+from fink_like.bench import measured
+from fink_like.bench.street import Street
+from fink_like.client.archive import open_table
+from fink_like.jobs import ingest, science
+from fink_like.vocabulary import CUTOUTS, HISTORY, leaves
+
+ALERTS = 2000
+MODULE = """
+from fink_like.kit import Field, science_module
+
+@science_module(version="1", inputs={inputs}, outputs=(Field("n", "int"),))
+def taker(*columns):
+    \"\"\"Takes {what}, and only counts.\"\"\"
+    return {{"n": [len(columns)] * len(columns[0])}}
+"""
+VARIANTS = {"modules as they are": (), "one that takes images": tuple(leaves((CUTOUTS,))),
+            "one that takes history": tuple(leaves((HISTORY,)))}
+
+
+def run(given):
+    """Measure science with and without a module that takes these inputs.
+
+    Each variant is given the same packets again, and every object is in the table `history`.
+
+    Parameters
+    ----------
+    given : argparse.Namespace
+        alerts, repeats.
+    """
+    alerts = given.alerts or ALERTS
+    with Street() as street:
+        variants = {what: _variant(street, place, what, inputs)
+                    for place, (what, inputs) in enumerate(VARIANTS.items())}
+        topics = yaml.safe_load((street.settings.conf / "demo.yaml").read_text())["topics"]
+        street.make_topics([what["topic"] for what in topics.values()])
+        rows = [row for survey, what in topics.items()
+                for row in _survey(street, variants, survey,
+                                   (what["topic"], alerts, given.repeats))]
+    table = Table("survey", "science, with", "alerts/s", "CPU ms/alert", title=f"{alerts} alerts "
+                  f"of each survey, {given.repeats} repeats: median (least to most)")
+    for survey, variant in dict.fromkeys((r["survey"], r["variant"]) for r in rows):
+        same = [r for r in rows if (r["survey"], r["variant"]) == (survey, variant)]
+        table.add_row(survey, variant, measured.spread(same, "alerts_per_s", "{:.0f}"),
+                      measured.spread(same, "cpu_ms_per_alert", "{:.2f}"))
+    Console().print(table)
+    measured.write(street.folder, "inputs", {"alerts": alerts, "rows": rows}, street.peak)
+
+
+def _variant(street, place, what, inputs):
+    """Settings of a copy of the project with a module that takes these inputs."""
+    root = street.folder / "work" / f"project_{place}"
+    for name in ("conf", "schemas", "science_modules"):
+        shutil.copytree(street.root / name, root / name)
+    if inputs:
+        (root / "science_modules" / "taker").mkdir()
+        (root / "science_modules" / "taker" / "module.py").write_text(
+            MODULE.format(inputs=inputs, what=what))
+        with (root / "conf" / "modules.yaml").open("a") as states:
+            states.write("\ntaker: live\n")
+    return config.load(root, environment={}, data=street.settings.data,
+                       **{"kafka.servers": street.settings.kafka.servers})
+
+
+def _survey(street, variants, survey, plan):
+    """A row for each variant and repeat; the first round is not measured."""
+    topic, alerts, repeats = plan
+    rows = []
+    for repeat in range(repeats + 1):
+        for what, settings in variants.items():
+            with street.steps.step(f"{survey}, {what}: {alerts} alerts, repeat {repeat} of "
+                                   f"{repeats}"):
+                street.publish(survey, topic, alerts, 0)
+                _catch_up(street, ingest, settings)
+                took = measured.timed(lambda: _catch_up(street, science, settings))
+            if repeat:
+                rows.append(measured.per_alert({"survey": survey, "variant": what, **took}, alerts))
+        if not repeat:
+            _fill_history(street, settings)
+    return rows
+
+
+def _catch_up(street, job, settings):
+    job.run(settings, street.spark, until_caught_up=True).awaitTermination()
+
+
+def _fill_history(street, settings):
+    night = int(open_table(settings.data, "silver", columns=["night"])["night"].max())
+    science.errands(settings, street.spark).do({"do": "history", "night": night})
