@@ -26,7 +26,8 @@ def main(arguments=None):
     options.add_argument("--alerts", type=int, help="of each survey or stream, a repeat; of the "
                          "burst; of a batch. Default: 4000, conf/bench.yaml, 40000, 1000, 2000")
     options.add_argument("--repeats", type=int, default=3)
-    options.add_argument("--streams", nargs="+", help="of conf/bench.yaml; ingest only")
+    options.add_argument("--streams", nargs="+", help="ingest: of conf/bench.yaml; inputs: "
+                         "surveys")
     given = options.parse_args(arguments)
     return KINDS[given.kind](given)
 

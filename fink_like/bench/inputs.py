@@ -34,7 +34,7 @@ def run(given):
     Parameters
     ----------
     given : argparse.Namespace
-        alerts, repeats.
+        alerts, repeats, streams (surveys; default: each).
     """
     alerts = given.alerts or ALERTS
     with Street() as street:
@@ -42,9 +42,9 @@ def run(given):
                     for place, (what, inputs) in enumerate(VARIANTS.items())}
         topics = yaml.safe_load((street.settings.conf / "demo.yaml").read_text())["topics"]
         street.make_topics([what["topic"] for what in topics.values()])
-        rows = [row for survey, what in topics.items()
+        rows = [row for survey in given.streams or topics
                 for row in _survey(street, variants, survey,
-                                   (what["topic"], alerts, given.repeats))]
+                                   (topics[survey]["topic"], alerts, given.repeats))]
     table = Table("survey", "science, with", "alerts/s", "CPU ms/alert", title=f"{alerts} alerts "
                   f"of each survey, {given.repeats} repeats: median (least to most)")
     for survey, variant in dict.fromkeys((r["survey"], r["variant"]) for r in rows):
