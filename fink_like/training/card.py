@@ -80,6 +80,8 @@ def lines(written):
         for label, figures in mine.items():
             said = ", ".join(f"{count} {name}" for name, count in figures["said"].items() if count)
             yield f"  {label}: {figures['n']} objects: {said}"
+        if found.get("trained_on"):
+            yield f"  left out: {found['trained_on']} alerts of objects that it was trained on"
         for file, why in found.get("left_out", {}).items():
             yield f"  left out: {file}: {why}"[:200]
 

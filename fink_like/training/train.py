@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
 
+import numpy as np
+
 from fink_like.errors import ConfigError
 from fink_like.kit.classifier import FILE, Classifier
 from fink_like.kit.model_file import save_model
@@ -74,9 +76,10 @@ def train(settings, given, say=print):
         own, stored = labelled.stored(settings, trial, declared)
         say(f"{stored['labels']} labels: {stored['known']} of classes here, {stored['objects']} "
             "objects with stored alerts")
-        taught = simulated["fit"]
+        taught, mine = simulated["fit"], None
         if own is not None:
-            taught = rows.joined([taught, own.take(~labelled.held_out(own))])
+            mine = own.take(~labelled.held_out(own))
+            taught = rows.joined([taught, mine])
         say(f"training on {len(taught):,} alerts")
         parts, thresholds, told = pool.submit(fit, taught, declared, given.seed).result()
     found = {"sha256": save_model(folder / FILE, parts), "training": told, "counts": counts,
@@ -87,7 +90,7 @@ def train(settings, given, say=print):
                        for share in ("in_sample", INDEPENDENT)}
     found["real"] = {source: {**read, "labels_seen": evaluate.judge_labelled(
         model, real, thresholds) if real is not None else {}}
-        for source, real, read in _real(settings, given, trial, declared, (own, stored))}
+        for source, real, read in _real(settings, given, trial, declared, (own, mine, stored))}
     written = card.card(settings, trial.specs[-1], given, declared, found)
     card.write(folder, written)
     picture.draw(folder / picture.FILE, written)
@@ -95,12 +98,18 @@ def train(settings, given, say=print):
 
 
 def _real(settings, given, trial, declared, own):
-    """(source, rows or None, what was read) of each source of real alerts with labels."""
-    mine, stored = own
-    if mine is not None:
-        yield "stored alerts, held out", mine.take(labelled.held_out(mine)), stored
+    """(source, rows or None, what was read) of each source of real alerts with labels.
+
+    Of a folder without the objects that were trained on, as stored alerts with a label.
+    """
+    every, taught, stored = own
+    if every is not None:
+        yield "stored alerts, held out", every.take(labelled.held_out(every)), stored
     for path in given.folders:
-        yield (str(path), *labelled.folder(settings, trial, declared, path))
+        found, read = labelled.folder(settings, trial, declared, path)
+        known = np.isin(found.group, taught.group) if found and taught else np.zeros(0, bool)
+        yield (str(path), found.take(~known) if known.any() else found,
+               {**read, "trained_on": int(known.sum())})
 
 
 def _resized(declared, each):

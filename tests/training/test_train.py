@@ -118,7 +118,8 @@ def test_labels_of_stored_objects_join_in_and_some_are_kept_apart(settings, fold
     assert card["trained_on"].endswith("labelled objects")
 
 
-def test_a_folder_of_labelled_packets_is_tested_with_only(settings, folder, tmp_path):
+def test_a_folder_of_labelled_packets_is_tested_with_only(settings, folder, tmp_path,
+                                                          monkeypatch):
     declare(folder, each=20, test=10, surveys=["ztf"])
     trial = Trial(settings, NAME)
     model = simulator.open_survey(settings.modules.parent, "ztf")
@@ -138,7 +139,14 @@ def test_a_folder_of_labelled_packets_is_tested_with_only(settings, folder, tmp_
     card = train(settings, Given(NAME, folders=(str(tmp_path),)), lambda line: None)
     seen = card["real"][str(tmp_path)]["labels_seen"]
     assert seen["Bird"]["is"] is None and seen["SN Ia"]["is"] == "transient"
-    assert card["trained_on"] == "simulation"
+    assert card["trained_on"] == "simulation" and not card["real"][str(tmp_path)]["trained_on"]
+    ours = np.isin(found.group, [labelled.number(line["object_id"]) for line in lines[:30]])
+    told = dict.fromkeys(("labels", "known", "objects", "alerts"), 30)
+    monkeypatch.setattr(labelled, "stored", lambda *given: (
+        found.take(ours & (found.label == 0)), told))
+    read = train(settings, Given(NAME, folders=(str(tmp_path),)), lambda line: None)["real"]
+    fewer = sum(one["n"] for one in read[str(tmp_path)]["labels_seen"].values())
+    assert 0 < read[str(tmp_path)]["trained_on"] == sum(one["n"] for one in seen.values()) - fewer
     with pytest.raises(ConfigError, match="labels.csv is not there"):
         labelled.folder(settings, trial, declaration.load(folder), tmp_path / "nowhere")
 
