@@ -12,7 +12,12 @@ SOURCES = (option("--night", type=int, help="stored alerts of this night, YYYYMM
            option("--simulate", metavar="CLASS",
                   help="simulated alerts of a class of conf/populations/training.yaml; `all`: "
                        "of the stream"),
-           option("--survey", help="of simulated alerts; default: each"),
+           option("--light-curves", metavar="FILE",
+                  help="plain ones, a line a point: object_id, time, mag, magerr, band"),
+           option("--total", action="store_true", help="of --light-curves: magnitudes are of all "
+                  "the light, not of what was added"),
+           option("--survey", help="of simulated alerts, default: each; what light curves are "
+                                   "taken for"),
            option("--limit", type=int, default=1000, help="most alerts, default 1000"),
            option("--seed", type=int, default=1, help="of simulated alerts, default 1"))
 
@@ -83,12 +88,17 @@ def _alerts(given):
     """A trial and the alerts that the options ask for."""
     from fink_like.modules.trial import Trial
     trial = Trial(settings_of(given), given.name)
-    if sum(source is not None for source in (given.night, given.file, given.simulate)) != 1:
-        raise ConfigError("say which alerts: --night NIGHT, --file PATH or --simulate CLASS")
+    sources = given.night, given.file, given.simulate, given.light_curves
+    if sum(source is not None for source in sources) != 1:
+        raise ConfigError("say which alerts: --night NIGHT, --file PATH, --simulate CLASS or "
+                          "--light-curves FILE")
     if given.night is not None:
         return trial, trial.of_night(given.night, given.limit)
     if given.file is not None:
         return trial, trial.of_files(given.file, given.limit)
+    if given.light_curves is not None:
+        return trial, trial.of_light_curves(given.light_curves, given.survey, given.total,
+                                            given.limit)
     chosen = None if given.simulate == "all" else given.simulate
     return trial, trial.simulated(chosen, given.survey, given.limit, given.seed)
 

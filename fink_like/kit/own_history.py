@@ -38,7 +38,7 @@ def merged(now, before, most=MOST):
     pyarrow.StructArray
         Six lists of at most `most` points, the newest, ascending in time.
     """
-    return _as_struct(newest(joined(light_curve(now), light_curve(before)), most))
+    return as_struct(newest(joined(light_curve(now), light_curve(before)), most))
 
 
 def until(columns, mjd=np.inf):
@@ -58,13 +58,13 @@ def until(columns, mjd=np.inf):
     """
     lc = light_curve(columns)
     lc = lc.select(lc.mjd < mjd)
-    met, found = pa.array(lc.counts > 0), _as_struct(lc)
+    met, found = pa.array(lc.counts > 0), as_struct(lc)
     return {f"{HISTORY.name}.{field.name}": pc.if_else(met, found.field(place), None)
             for place, field in enumerate(found.type)}
 
 
-def _as_struct(lc):
-    """A light curve as Arrow: a struct of six lists."""
+def as_struct(lc):
+    """Light curves as Arrow: a struct of six lists, in the order of `LIGHT_CURVE`."""
     offsets = pa.array(lc.mjd.shape.offsets, pa.int32())
     kinds = pa.float64(), pa.string(), pa.float32(), pa.float32(), pa.string(), pa.bool_()
     lists = [pa.ListArray.from_arrays(offsets, _values(column.values, kind, CODES.get(name)))

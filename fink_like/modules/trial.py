@@ -13,7 +13,7 @@ from fink_like.errors import ConfigError, PacketError, SchemaError, SetupError
 from fink_like.kit import registry
 from fink_like.kit.run import run
 from fink_like.kit.specimens import ARROW
-from fink_like.modules import SHOWN, stored
+from fink_like.modules import SHOWN, plain, stored
 from fink_like.packets import reference, schemas, wire
 from fink_like.packets import survey as survey_declarations
 from fink_like.simulator.neutral import BESIDE, FIELDS, LISTS
@@ -99,6 +99,21 @@ class Trial:
         if not read:
             raise SetupError(f"no alert could be read from {paths}")
         return self.columns_of(read)
+
+    def of_light_curves(self, path, survey, total, limit):
+        """Objects of a file of plain light curves, each at its last point; see `plain.Plain`.
+
+        Raises
+        ------
+        ConfigError
+            The file is not such a table, or the survey is unknown.
+        """
+        if survey not in self.surveys:
+            raise ConfigError(f"--light-curves needs --survey: what they are taken for, one of "
+                              f"{', '.join(self.surveys)}")
+        found = plain.Plain.read(path, total).columns(
+            survey, {name: self.types[name] for name in self.columns})
+        return {name: column[:limit] for name, column in found.items()}
 
     def read(self, values):
         """Neutral alerts of packets, as nested dicts; None for what no survey here can read."""

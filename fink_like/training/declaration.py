@@ -13,6 +13,9 @@
     thresholds: {transient: {recall: 0.9}}   # or a number; left out: 0.5
     labels: {SN Ia: transient, SN II: transient, RR Lyrae: variable}
     label_weight: 10         # of an object's alerts together, in simulated light curves
+    light_curves:            # plain ones of --labelled folders: NAME.parquet, NAME_labels.csv
+      bts_snia: {survey: ztf, days: 30, detections: [3, 10], before: peak_mjd}
+      s82_rrlyrae: {survey: lsst, label: Type, total: true}
 
 `labels` are those of the operator's table (`fink-like labels add`) and of folders of labelled
 packets; what is not named here is left out, and counted.
@@ -27,6 +30,8 @@ from fink_like.errors import ConfigError
 from fink_like.kit.mlp_training import TrainingSettings
 
 FILE = "training.yaml"
+OF_CURVES = {"survey", "days", "detections", "before", "label", "total"}
+BOUNDS = "[least, most], whole numbers from 1; most may be null"
 NETWORK = {entry.name for entry in fields(TrainingSettings)} - {"seed"}
 
 
@@ -53,6 +58,10 @@ class Declaration:
     labels : dict of str to str
         Label -> class of the model.
     label_weight : float
+    light_curves : dict of str to dict
+        File name -> ``survey`` that they are taken for; ``detections`` [least, most] within the
+        last ``days`` at the moment of the alert; ``before``: column of the labels with the latest
+        time; ``label``: column of the label; ``total``: see `fink_like.modules.plain.Plain.read`.
     """
 
     classes: dict
@@ -65,6 +74,7 @@ class Declaration:
     thresholds: dict = field(default_factory=dict)
     labels: dict = field(default_factory=dict)
     label_weight: float = 10.0
+    light_curves: dict = field(default_factory=dict)
 
     @property
     def names(self):
@@ -133,20 +143,35 @@ def _problems(content):
                                                             ) == 0:
         yield "prior: numbers from 0, not all of them 0"
     yield from _number_problems(content)
+    yield from _curves_problems(content)
 
 
 def _number_problems(content):
     for part in ("each", "test"):
         if not (isinstance(content.get(part, 1), int) and content.get(part, 1) > 0):
             yield f"{part}: a whole number above 0"
-    detections = content.get("detections", [1, None])
-    if not (_is_list(detections) and len(detections) == 2 and isinstance(detections[0], int)
-            and detections[0] > 0 and (detections[1] is None or detections[1] >= detections[0])):
-        yield "detections: [least, most], whole numbers from 1; most may be null"
+    if not _are_bounds(content.get("detections", [1, None])):
+        yield f"detections: {BOUNDS}"
     for name, threshold in content.get("thresholds", {}).items():
         share = threshold.get("recall") if isinstance(threshold, dict) else threshold
         if not (isinstance(share, (int, float)) and 0 < share < 1):
             yield f"thresholds: {name}: a probability, or {{recall: share}}, between 0 and 1"
+
+
+def _curves_problems(content):
+    for name, given in content.get("light_curves", {}).items():
+        if not isinstance(given, dict) or "survey" not in given:
+            yield f"light_curves: {name}: {{survey: ...}} at least"
+        elif strange := sorted(set(given) - OF_CURVES):
+            yield (f"light_curves: {name}: {', '.join(strange)} are unknown; there are "
+                   f"{', '.join(sorted(OF_CURVES))}")
+        elif not _are_bounds(given.get("detections", [1, None])):
+            yield f"light_curves: {name}: detections: {BOUNDS}"
+
+
+def _are_bounds(value):
+    return (_is_list(value) and len(value) == 2 and isinstance(value[0], int) and value[0] > 0
+            and (value[1] is None or value[1] >= value[0]))
 
 
 def _is_list(value):

@@ -3,7 +3,6 @@
 Rows are in the order of the alerts' ids, which grow with time, so that an object's last is known.
 """
 
-import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +12,12 @@ import pyarrow.compute as pc
 
 from fink_like import labels, packet_files, parquet_packets
 from fink_like.errors import ConfigError, SetupError
+from fink_like.modules.plain import Plain, number
 from fink_like.modules.stored import alerts
 from fink_like.training.rows import joined, of, seen
 
 HELD_OUT = 0.3  # of labelled objects: never trained on, but what the card's figures are of
+FILE = "labels.csv"
 COLUMNS = ("object_id", "alert_id", "label", "file")
 
 
@@ -89,7 +90,7 @@ def folder(settings, trial, declaration, path):
     ConfigError
         There is no such file, or a column is missing.
     """
-    path = Path(path) / "labels.csv"
+    path = Path(path) / FILE
     if not path.is_file():
         raise ConfigError(f"{path} is not there: a folder of labelled packets has one")
     table = pd.read_csv(path, dtype=str)
@@ -109,6 +110,56 @@ def folder(settings, trial, declaration, path):
             part = _of_file(trial, declaration, path.parent / file, (survey, packets, lines, told))
             parts += [part] if part is not None else []
     return joined(parts) if parts else None, told
+
+
+def plain(trial, declaration, path):
+    """Plain light curves of a folder, `NAME.parquet` and `NAME_labels.csv`, as declared.
+
+    Parameters
+    ----------
+    trial : Trial
+    declaration : Declaration
+        Its ``light_curves`` say which, and at which of its points an object is an alert.
+    path : str or Path
+
+    Yields
+    ------
+    tuple of (str, Rows or None, dict)
+        Name; the rows; how many ``labels`` there are, objects ``read``, ``at_a_moment`` such as
+        is declared, and ``computed``.
+
+    Raises
+    ------
+    ConfigError
+        There are no labels with a file, or they lack a column.
+    """
+    for name, given in declaration.light_curves.items():
+        file = Path(path) / f"{name}.parquet"
+        if file.is_file():
+            known = _labels(file.with_name(f"{name}_labels.csv"), given)
+            read = Plain.read(file, given.get("total", False))
+            until = known[given["before"]].reindex(read.objects).to_numpy(float) if (
+                "before" in given) else np.inf
+            least, most = given.get("detections", declaration.detections)
+            curves = read.at(least, most, given.get("days"), until)
+            rows, features = seen(trial.specs, curves.columns(given["survey"], trial.types))
+            objects = pd.Series(curves.objects).iloc[rows]
+            label = objects.map(known[given.get("label", "label")])
+            told = {"labels": len(known), "read": len(read), "at_a_moment": len(curves),
+                    "computed": len(rows)}
+            yield name, (of(features, _truth(label, objects, given["survey"], declaration))
+                         if len(rows) else None), told
+
+
+def _labels(path, given):
+    """Labels by object."""
+    if not path.is_file():
+        raise ConfigError(f"{path} is not there: light curves to test with need labels")
+    known = pd.read_csv(path, dtype={"object_id": str})
+    wanted = ("object_id", given.get("label", "label"), given.get("before", "object_id"))
+    if absent := sorted(set(wanted) - set(known)):
+        raise ConfigError(f"{path}: no column {', '.join(absent)}")
+    return known.drop_duplicates("object_id").set_index("object_id", drop=False)
 
 
 def _of_file(trial, declaration, file, given):
@@ -141,7 +192,3 @@ def _truth(label, objects, survey, declaration):
         "name": label.to_numpy(object), "survey": survey,
         "group": [number(text) for text in objects]})
 
-
-def number(text):
-    """An object's name as int64, 0 or greater."""
-    return int.from_bytes(hashlib.sha256(str(text).encode()).digest()[:8], "big") >> 1

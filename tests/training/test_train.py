@@ -192,6 +192,9 @@ def test_a_matrix_that_fails_is_told_with_its_line(settings, folder):
     ({"network": {"depth": 3}}, "depth are unknown; there are batch"),
     ({"each": 0}, "each: a whole number above 0"),
     ({"detections": [3, 2]}, "least, most"),
+    ({"light_curves": {"bts": {"days": 30}}}, "bts: .survey: ..."),
+    ({"light_curves": {"bts": {"survey": "ztf", "since": 3}}}, "since are unknown; there are"),
+    ({"light_curves": {"bts": {"survey": "ztf", "detections": [0, 3]}}}, "bts: detections"),
     ({"thresholds": {"transient": 2}}, "between 0 and 1")])
 def test_what_is_declared_is_checked(folder, changed, why):
     declare(folder, **changed)
@@ -243,3 +246,42 @@ def test_labelled_alerts_come_in_the_order_of_their_ids(settings, folder, tmp_pa
     found, _ = labelled.stored(settings, trial, declared)
     in_order = [ids[group] for group in found.group]
     assert len(found) > 6 and in_order == sorted(in_order)
+
+
+def test_plain_light_curves_are_tested_with(settings, folder, tmp_path):
+    days = np.arange(0.0, 40.0, 4.0)
+    points = [pd.DataFrame({"object_id": f"sn{k}", "time": 60000 + days, "magerr": 0.05,
+                            "mag": 18 + 0.01 * k + ((days - 16) / 20) ** 2, "band": ["g", "r"] * 5})
+              for k in range(20)]
+    pd.concat(points).to_parquet(tmp_path / "seen.parquet")
+    with pytest.raises(ConfigError, match="seen_labels.csv is not there"):
+        [*labelled.plain(Trial(settings, NAME), curves(folder), tmp_path)]
+    names = [f"sn{k}" for k in range(20)]
+    known = pd.DataFrame({"object_id": names, "kind": ["SN Ia"] * 15 + ["Bird"] * 5,
+                          "peak": 60016.0})
+    known.to_csv(tmp_path / "seen_labels.csv", index=False)
+    (name, found, told), = labelled.plain(Trial(settings, NAME), curves(folder), tmp_path)
+    assert name == "seen" and told == {"labels": 20, "read": 20, "at_a_moment": 20, "computed": 20}
+    assert np.bincount(found.label + 1).tolist() == [5, 15] and len(set(found.group)) == 20
+    (_, found, told), = labelled.plain(Trial(settings, NAME), curves(folder, before="peak"),
+                                       tmp_path)
+    assert told["at_a_moment"] == 20 and told["computed"] == 20
+    (_, found, told), = labelled.plain(
+        Trial(settings, NAME), curves(folder, before="peak", detections=[7, None]), tmp_path)
+    assert found is None and told["at_a_moment"] == 0
+    curves(folder)
+    declare(folder, each=20, test=10, surveys=["ztf"])
+    card = train(settings, Given(NAME, folders=(str(tmp_path),)), lambda line: None)
+    real = card["real"][f"{tmp_path}/seen"]
+    assert list(card["real"]) == [f"{tmp_path}/seen"]
+    assert real["labels_seen"]["SN Ia"]["n"] == 15 and real["labels_seen"]["Bird"]["is"] is None
+    with pytest.raises(ConfigError, match="no column peak"):
+        known.drop(columns="peak").to_csv(tmp_path / "seen_labels.csv", index=False)
+        [*labelled.plain(Trial(settings, NAME), curves(folder, before="peak"), tmp_path)]
+
+
+def curves(folder, **more):
+    """A declaration that names the light curves."""
+    declare(folder, light_curves={"seen": {"survey": "ztf", "label": "kind",
+                                           "detections": [4, None], **more}})
+    return declaration.load(folder)
