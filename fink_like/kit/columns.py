@@ -129,12 +129,12 @@ class Batch:
 
     def _cutouts(self, name, rows):
         """The stamps of some rows, inflated once for all modules that are computed for these."""
-        key = name, rows.tobytes()
-        if key not in self._seen:
+        taken = self._taken(rows)
+        if name not in taken:
             files = self.columns.get(name)
-            self._seen[key] = Cutouts.of(pa.nulls(len(rows), pa.binary()) if files is None
-                                         else files.take(pa.array(rows)))
-        return self._seen[key]
+            taken[name] = Cutouts.of(pa.nulls(len(rows), pa.binary()) if files is None
+                                     else files.take(pa.array(rows)))
+        return taken[name]
 
 
 def _numbers(each):

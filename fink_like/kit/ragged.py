@@ -26,6 +26,10 @@ class Rows:
 
     offsets: np.ndarray
 
+    def __post_init__(self):
+        """Modules share shapes: what one wrote into them the next one would count with."""
+        self.offsets.setflags(write=False)
+
     @classmethod
     def from_counts(cls, counts):
         """Rows of these lengths."""
@@ -36,17 +40,17 @@ class Rows:
     @cached_property
     def counts(self):
         """Points in each row."""
-        return np.diff(self.offsets)
+        return _fixed(np.diff(self.offsets))
 
     @cached_property
     def ids(self):
         """Row number of each point."""
-        return np.repeat(np.arange(len(self.counts)), self.counts)
+        return _fixed(np.repeat(np.arange(len(self.counts)), self.counts))
 
     @cached_property
     def filled(self):
         """Mask of the rows that have a point."""
-        return self.counts > 0
+        return _fixed(self.counts > 0)
 
     @cached_property
     def starts(self):
@@ -54,13 +58,18 @@ class Rows:
 
         Given the start of an empty row, reduceat returns the next row's first value.
         """
-        return self.offsets[:-1][self.filled]
+        return _fixed(self.offsets[:-1][self.filled])
 
     def take(self, rows):
         """Some of the rows, in this order: their shape, and the places of their points."""
         shape = Rows.from_counts(self.counts[rows])
         shift = self.offsets[:-1][rows] - shape.offsets[:-1]
         return shape, np.repeat(shift, shape.counts) + np.arange(shape.offsets[-1])
+
+
+def _fixed(array):
+    array.setflags(write=False)
+    return array
 
 
 @dataclass(frozen=True, eq=False)

@@ -124,7 +124,9 @@ class NeutralAlerts:
         found = points.arrow(points.in_order(self._histories(self._before())), self.n)
         kept = merged([found[name] for name in ORDER],
                       [pa.nulls(self.n, found[name].type) for name in ORDER])
-        return until([kept.field(place) for place in range(len(ORDER))])
+        is_known = self._value("diaObjectId").filled(0) != 0  # a moving object has no history
+        return until([kept.field(place) for place in range(len(ORDER))],
+                     np.where(is_known, np.inf, -np.inf))
 
     @cached_property
     def _files(self):

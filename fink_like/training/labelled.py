@@ -179,7 +179,8 @@ def _of_file(trial, declaration, file, given):
     told["read"] += len(chosen)
     rows, features = seen(trial.specs, trial.columns_of([read[row] for row in chosen]))
     told["computed"] += len(rows)
-    objects = ids.iloc[chosen].map(lines.set_index("alert_id")["object_id"].to_dict())
+    # By the packet's own name, as stored alerts are known: a list may call an asteroid otherwise.
+    objects = pd.Series([read[row]["objectId"] or read[row]["diaSourceId"] for row in chosen])
     mine = label.iloc[chosen].iloc[rows]
     return of(features, _truth(mine, objects.iloc[rows], survey, declaration)) if len(
         rows) else None

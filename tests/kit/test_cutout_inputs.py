@@ -91,3 +91,11 @@ def test_a_stamp_made_by_hand_is_a_fits_file(zipped):
     with fits.open(io.BytesIO(gzip.decompress(file) if zipped else file)) as opened:
         assert (opened[0].data == pixels).all() and len(opened) == 1
     assert (next(iter(Cutouts.of([file]).pixels()))[1][0] == pixels).all()
+
+
+def test_images_of_few_subsets_are_kept():
+    """A module that raises on every row asks for thousands of subsets."""
+    batch = kit_columns.Batch(alerts(psfFlux=[1.0] * 64, **{DIFFERENCE: [image(7)] * 64}))
+    for row in range(64):
+        batch.inputs((DIFFERENCE, "psfFlux"), np.array([row]))
+    assert len(batch._subsets) <= kit_columns.MOST_SUBSETS

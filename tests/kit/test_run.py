@@ -302,3 +302,18 @@ def test_light_curve_columns_of_different_length_fail_by_name():
 def test_columns_are_needed():
     with pytest.raises(ModuleError, match="one length"):
         run([module(twice)], {})
+
+
+def test_no_module_can_change_how_another_cuts_its_light_curves():
+    """A common guard before dividing, in place: it is refused, and the next one counts right."""
+    def careless(mjd, band):
+        counts = mjd.counts
+        counts[counts < 3] = 3
+        return {"doubled": mjd.sum() / counts}
+
+    names = ("lc.midpointMjdTai", "lc.band")
+    two = alerts([light_curve([10.0, 20.0], [1.0, 2.0], 1.0), light_curve([9.0], [1.0], 1.0)])
+    specs = [module(careless, names), module(count, names[:1])]
+    scores, (failure,) = told(specs, two)
+    assert "read-only" in failure.message and failure.failed == 2
+    assert scores.field(1).field("doubled").to_pylist() == [2.0, 1.0]

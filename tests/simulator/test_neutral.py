@@ -166,3 +166,12 @@ def test_own_history_is_what_alerts_of_earlier_nights_brought(opened, model):
     for name, column in zip(names, known, strict=True):
         expected = [row or None for row in column.to_pylist()]
         assert found[name].to_pylist() == expected, name
+
+
+def test_a_moving_object_has_no_own_history(model):
+    names = ["diaObjectId", "history.psfFlux", "history.band"]
+    found = simulator.light_curves(model, {"asteroid": 40}, seed=1, columns=names).columns
+    unknown = found["diaObjectId"].to_numpy() == 0
+    assert unknown.all() == (model.survey == "lsst")
+    assert all(found[name].take(pa.array(np.flatnonzero(unknown))).null_count == unknown.sum()
+               for name in names[1:])
