@@ -22,7 +22,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fink_like.errors import ModuleError
-from fink_like.kit.mlp import inputs, layers_of
+from fink_like.kit.mlp import inputs
 from fink_like.kit.probability import log_softmax
 
 

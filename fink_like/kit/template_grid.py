@@ -29,7 +29,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fink_like.errors import ModuleError
-from fink_like.kit.ragged import Ragged, Rows
+from fink_like.kit.ragged import Ragged
 from fink_like.kit.template_kernels import fit_rows
 from fink_like.vocabulary import BANDS
 

@@ -28,7 +28,7 @@ import fastavro
 from fink_like.errors import PacketError, SchemaError
 from fink_like.packets import container, from_json
 from fink_like.packets.inputs import (
-    BARE, CONTAINER, CONTAINER_BEGINS, FINK, FRAME_BEGINS, FRAMED, JSON, JSON_BEGINS, Input)
+    CONTAINER, CONTAINER_BEGINS, FINK, FRAME_BEGINS, FRAMED, JSON, JSON_BEGINS, Input)
 from fink_like.packets.schemas import PacketSchema, names_and_types
 
 FRAME_BYTES = 5

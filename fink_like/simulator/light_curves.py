@@ -21,7 +21,6 @@ import pyarrow as pa
 
 from fink_like.errors import ConfigError
 from fink_like.kit.columns import Batch
-from fink_like.kit.lightcurve import LightCurve
 from fink_like.kit.ragged import Ragged, Rows
 from fink_like.simulator import cadence, dice, populations
 from fink_like.simulator.calendars import calendar
