@@ -60,11 +60,16 @@ class Trial:
         Dotted names of what they need.
     types : dict of str to pyarrow.DataType
         Of every column that a module may take.
+    surveys, declared : dict of str to Survey
+        Those of conf/surveys; and with those of conf/archives, which are read from files only.
     """
 
     def __init__(self, settings, name):
         self._settings = settings
         self.surveys = survey_declarations.load_all(settings.conf / "surveys")
+        archives = settings.conf / "archives"
+        self.declared = self.surveys | (survey_declarations.load_all(archives)
+                                        if archives.is_dir() else {})
         there = registry.names(settings.modules)
         if name not in there:
             raise ConfigError(f"{settings.modules} has no module {name}; it has {there}")
@@ -121,7 +126,7 @@ class Trial:
 
     @cached_property
     def _books(self):
-        return {name: schemas.SchemaBook(self._settings.schemas / name) for name in self.surveys}
+        return {name: schemas.SchemaBook(self._settings.schemas / name) for name in self.declared}
 
     def columns_of(self, alerts):
         """The columns of neutral alerts."""
@@ -171,15 +176,26 @@ class Trial:
         place = [spec.name for spec in self.specs].index(self.name)
         return Answer(self.specs[place], columns, scores.field(place), outcomes[place])
 
+    def of_record(self, survey, record):
+        """The neutral alert of a decoded packet, as a nested dict.
+
+        Parameters
+        ----------
+        survey : str
+            One of `declared`.
+        record : dict
+            As the survey's packets are, from Avro or from a row of Parquet.
+        """
+        declared = self.declared[survey]
+        return {"survey": declared.stands_for, **reference.alert(declared, record),
+                "cutouts": reference.cutouts(declared, record)}
+
     def _read(self, value):
         """The neutral alert of a packet, by the first survey that can read it."""
         for name, book in self._books.items():
-            survey = self.surveys[name]
             try:
-                packet = wire.split(value, survey.wire, book)
-                record = wire.decode(packet.datum, packet.schema)
-                return {"survey": name, **reference.alert(survey, record),
-                        "cutouts": reference.cutouts(survey, record)}
+                packet = wire.split(value, self.declared[name].wire, book)
+                return self.of_record(name, wire.decode(packet.datum, packet.schema))
             except (PacketError, SchemaError, KeyError):
                 continue
         return None

@@ -58,6 +58,8 @@ class Survey:
         The survey's own columns, beside the neutral ones.
     own_columns : dict
         Their name -> expression.
+    stands_for : str
+        Of an archive: whose alerts modules take these for. Else its own name.
     """
 
     name: str
@@ -74,6 +76,7 @@ class Survey:
     stamps: dict = field(hash=False)
     own: Struct
     own_columns: dict = field(hash=False)
+    stands_for: str = ""
 
     def claims(self, topic):
         """Whether a topic carries this survey's packets."""
@@ -170,7 +173,8 @@ def _survey(name, content):
         stamps_form=stamps.get("form", ""),
         stamps={s: _expression(stamps[s], f"cutouts.{s}") for s in STAMPS if s in stamps},
         own_columns={n: expression for n, (_, expression) in own.items()},
-        own=Struct(name, tuple(column for column, _ in own.values()), f"What only {name} says."))
+        own=Struct(name, tuple(column for column, _ in own.values()), f"What only {name} says."),
+        stands_for=content.get("stands_for", name))
 
 
 def _expression(spec, key, columns=()):

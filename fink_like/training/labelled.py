@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
-from fink_like import labels, packet_files, parquet_packets
+from fink_like import labels, packet_files
 from fink_like.errors import ConfigError, SetupError
 from fink_like.modules.plain import Plain, number
 from fink_like.modules.stored import alerts
@@ -18,6 +19,7 @@ from fink_like.training.rows import joined, of, seen
 
 HELD_OUT = 0.3  # of labelled objects: never trained on, but what the card's figures are of
 FILE = "labels.csv"
+ROWS_A_READ = 64  # rows of Parquet, of up to 0.9 MB
 COLUMNS = ("object_id", "alert_id", "label", "file")
 
 
@@ -101,13 +103,12 @@ def folder(settings, trial, declaration, path):
                               key=lambda ids: pd.to_numeric(ids, errors="coerce"))
     told, parts = {"labels": len(table), "read": 0, "computed": 0, "left_out": {}}, []
     for survey, mine in table.groupby("survey"):
-        if survey not in trial.surveys:
+        if survey not in trial.declared:
             told["left_out"] |= dict.fromkeys(
                 mine["file"].unique(), f"{survey or 'its survey'} is not declared here")
             continue
-        packets = parquet_packets.target(settings, survey)
         for file, lines in mine.groupby("file", sort=False):
-            part = _of_file(trial, declaration, path.parent / file, (survey, packets, lines, told))
+            part = _of_file(trial, declaration, path.parent / file, (survey, lines, told))
             parts += [part] if part is not None else []
     return joined(parts) if parts else None, told
 
@@ -164,12 +165,9 @@ def _labels(path, given):
 
 def _of_file(trial, declaration, file, given):
     """Rows of one file."""
-    survey, packets, lines, told = given
-    said = []
-    reader = packet_files.PacketFiles(parquet_as=packets, report=said.append)
-    values = [message.value for message in reader.messages([file])]
-    read = sorted((row for row in trial.read(values) if row is not None),
-                  key=lambda row: row["diaSourceId"])
+    survey, lines, told = given
+    read, said = _alerts(trial, survey, file)
+    read = sorted(read, key=lambda row: row["diaSourceId"])
     ids = pd.Series([str(row["diaSourceId"]) for row in read], dtype=str)
     label = ids.map(lines.drop_duplicates("alert_id").set_index("alert_id")["label"])
     chosen = np.flatnonzero(label.notna())
@@ -184,6 +182,24 @@ def _of_file(trial, declaration, file, given):
     mine = label.iloc[chosen].iloc[rows]
     return of(features, _truth(mine, objects.iloc[rows], survey, declaration)) if len(
         rows) else None
+
+
+def _alerts(trial, survey, file):
+    """Neutral alerts of a file; and why others are not among them.
+
+    Rows of Parquet are read as they are: what is rounded in them, of a history for instance, does
+    not matter here, as long as the alert's own id is whole.
+    """
+    if file.suffix != ".parquet":
+        said = []
+        values = packet_files.PacketFiles(report=said.append).messages([file])
+        return [row for row in trial.read(m.value for m in values) if row is not None], said
+    if not file.is_file():
+        return [], [f"{file}: no such file"]
+    rows = [trial.of_record(survey, record) for batch in pq.ParquetFile(file).iter_batches(
+        ROWS_A_READ) for record in batch.to_pylist()]
+    whole = [row for row in rows if isinstance(row["diaSourceId"], int)]
+    return whole, ["the alerts' ids are not whole numbers"] * (len(whole) < len(rows))
 
 
 def _truth(label, objects, survey, declaration):

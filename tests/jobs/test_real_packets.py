@@ -6,7 +6,7 @@ import pytest
 
 from fink_like.jobs import ingest, science
 from fink_like.packets import reference, wire
-from fink_like.packets.survey import load_all
+from fink_like.packets.survey import load, load_all
 from fink_like.vocabulary import KEYS
 
 ZTF, LSST = "ztf_20250101_programid1", "lsst-alerts-v11.0"
@@ -90,18 +90,18 @@ def test_science_before_ingest_has_kept_a_schema(street, real_messages, monkeypa
     assert {row.packet_status for row in street.rows("silver", "packet_status")} == {0}
 
 
-EXTRA = {"elasticc": ("elasticc-1", "elasticc/wire/*.avro", 150),
-         "winter": ("winter_20240311", "other/winter*.avro", 2)}
+EXTRA = {"elasticc": ("conf/archives", "elasticc-1", "elasticc/wire/*.avro", 150),
+         "winter": ("tests/surveys_extra", "winter_20240311", "other/winter*.avro", 2)}
 
 
 def test_two_more_surveys_by_yaml_alone(project, make_street, fixtures, repository):
     """A file in conf/surveys each, and nothing else: their alerts are in silver, and right."""
-    for name in EXTRA:
-        text = (repository / "tests" / "surveys_extra" / f"{name}.yaml").read_text()
+    for name, (folder, *_) in EXTRA.items():
+        text = (repository / folder / f"{name}.yaml").read_text()
         (project / "conf" / "surveys" / f"{name}.yaml").write_text(text)
     surveys = load_all(project / "conf" / "surveys")
     street, expected, produced = make_street(), {}, 0
-    for name, (topic, pattern, count) in EXTRA.items():
+    for name, (_, topic, pattern, count) in EXTRA.items():
         values = [path.read_bytes() for path in sorted(fixtures.glob(pattern))]
         assert len(values) == count
         produced += street.publish(street.topic(topic), values)
@@ -133,7 +133,8 @@ def close(found, wanted):
 
 def test_by_hand_of_the_two_more_surveys(fixtures, repository):
     """psFlux 15915.374 at zero point 27.5; WNTR24awatr at 16.982494 mag, 120 s long."""
-    surveys = load_all(repository / "tests" / "surveys_extra")
+    surveys = {name: load(repository / folder / f"{name}.yaml")
+               for name, (folder, *_) in EXTRA.items()}
 
     def read(path, survey):
         packet = wire.split(path.read_bytes(), wire.CONTAINER, None)
