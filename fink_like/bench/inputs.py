@@ -4,7 +4,6 @@ import shutil
 
 import yaml
 from rich.console import Console
-from rich.table import Table
 
 from fink_like import config
 from fink_like.bench import measured
@@ -45,13 +44,8 @@ def run(given):
         rows = [row for survey in given.streams or topics
                 for row in _survey(street, variants, survey,
                                    (topics[survey]["topic"], alerts, given.repeats))]
-    table = Table("survey", "science, with", "alerts/s", "CPU ms/alert", title=f"{alerts} alerts "
-                  f"of each survey, {given.repeats} repeats: median (least to most)")
-    for survey, variant in dict.fromkeys((r["survey"], r["variant"]) for r in rows):
-        same = [r for r in rows if (r["survey"], r["variant"]) == (survey, variant)]
-        table.add_row(survey, variant, measured.spread(same, "alerts_per_s", "{:.0f}"),
-                      measured.spread(same, "cpu_ms_per_alert", "{:.2f}"))
-    Console().print(table)
+    Console().print(measured.speeds(rows, {"survey": "survey", "variant": "science, with"},
+                                    f"{alerts} alerts of each survey, {given.repeats} repeats"))
     measured.write(street.folder, "inputs", {"alerts": alerts, "rows": rows}, street.peak)
 
 
@@ -79,17 +73,13 @@ def _survey(street, variants, survey, plan):
             with street.steps.step(f"{survey}, {what}: {alerts} alerts, repeat {repeat} of "
                                    f"{repeats}"):
                 street.publish(survey, topic, alerts, 0)
-                _catch_up(street, ingest, settings)
-                took = measured.timed(lambda: _catch_up(street, science, settings))
+                street.catch_up(ingest, settings)
+                took = measured.timed(lambda: street.catch_up(science, settings))
             if repeat:
                 rows.append(measured.per_alert({"survey": survey, "variant": what, **took}, alerts))
         if not repeat:
             _fill_history(street, settings)
     return rows
-
-
-def _catch_up(street, job, settings):
-    job.run(settings, street.spark, until_caught_up=True).awaitTermination()
 
 
 def _fill_history(street, settings):

@@ -8,6 +8,7 @@ import statistics
 import time
 
 import psutil
+from rich.table import Table
 
 from fink_like import __version__
 
@@ -56,6 +57,31 @@ def spread(rows, what, form):
     values = [row[what] for row in rows]
     figures = (statistics.median(values), min(values), max(values))
     return "{} ({} to {})".format(*(form.format(figure) for figure in figures))
+
+
+def speeds(rows, columns, title):
+    """A table of alerts/s and CPU time an alert, over repeats.
+
+    Parameters
+    ----------
+    rows : list of dict
+        From `per_alert`, with `columns`.
+    columns : dict of str to str
+        What tells rows apart -> its heading.
+    title : str
+
+    Returns
+    -------
+    rich.table.Table
+    """
+    table = Table(*columns.values(), title=f"{title}: median (least to most)")
+    table.add_column("alerts/s", justify="right")
+    table.add_column("CPU ms/alert", justify="right")
+    for kind in dict.fromkeys(tuple(row[name] for name in columns) for row in rows):
+        same = [row for row in rows if tuple(row[name] for name in columns) == kind]
+        table.add_row(*kind, spread(same, "alerts_per_s", "{:.0f}"),
+                      spread(same, "cpu_ms_per_alert", "{:.2f}"))
+    return table
 
 
 def write(folder, kind, figures, peak):

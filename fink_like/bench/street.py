@@ -79,3 +79,7 @@ class Street:
         start = model.recipe["start_mjd"] + 10 * seed
         batches = simulator.night(model, alerts, seed=self.plan["seed"] + seed, start_mjd=start)
         return publish.to_kafka(batches, self.settings.kafka.servers, topic)
+
+    def catch_up(self, job, settings=None):
+        """Run a job until it has done all there is; with its own settings, or the street's."""
+        job.run(settings or self.settings, self.spark, until_caught_up=True).awaitTermination()

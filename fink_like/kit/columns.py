@@ -99,16 +99,16 @@ class Batch:
 
         Read-only, so that no module can change what the next one sees.
         """
-        chosen = [self._cutouts(name, rows) if name in STAMPS else self._rows(name, rows)
-                  for name in names]
+        taken = self._taken(rows)
+        chosen = [self._cutouts(name, rows, taken) if name in STAMPS
+                  else self._rows(name, rows, taken) for name in names]
         for each in chosen:
             _numbers(each).setflags(write=False)
         return chosen
 
-    def _rows(self, name, rows):
+    def _rows(self, name, rows, taken):
         if len(rows) == self.length:
             return self.values(name)
-        taken = self._taken(rows)
         if name not in taken:
             values = self.values(name)
             if isinstance(values, Ragged):
@@ -127,9 +127,8 @@ class Batch:
             self._subsets.clear()
         return self._subsets.setdefault(key, {})
 
-    def _cutouts(self, name, rows):
+    def _cutouts(self, name, rows, taken):
         """The stamps of some rows, inflated once for all modules that are computed for these."""
-        taken = self._taken(rows)
         if name not in taken:
             files = self.columns.get(name)
             taken[name] = Cutouts.of(pa.nulls(len(rows), pa.binary()) if files is None

@@ -84,9 +84,8 @@ class LightCurve:
 
     def take(self, rows):
         """The light curves of these rows, in this order."""
-        mjd = self.mjd.take(rows)
-        return LightCurve(mjd, *(Ragged(column.take(rows).values, mjd.shape)
-                                 for column in self.columns[1:]))
+        shape, points = self.mjd.shape.take(rows)
+        return self._at(points, shape)
 
     @property
     def is_detection(self):

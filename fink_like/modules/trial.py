@@ -116,9 +116,12 @@ class Trial:
         if survey not in self.surveys:
             raise ConfigError(f"--light-curves needs --survey: what they are taken for, one of "
                               f"{', '.join(self.surveys)}")
-        found = plain.Plain.read(path, total).columns(
-            survey, {name: self.types[name] for name in self.columns})
+        found = self.of_plain(plain.Plain.read(path, total), survey)
         return {name: column[:limit] for name, column in found.items()}
+
+    def of_plain(self, curves, survey):
+        """The columns of plain light curves, each at its last point."""
+        return curves.columns(survey, {name: self.types[name] for name in self.columns})
 
     def read(self, values):
         """Neutral alerts of packets, as nested dicts; None for what no survey here can read."""

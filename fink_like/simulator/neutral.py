@@ -44,7 +44,7 @@ class NeutralAlerts:
 
     def __init__(self, run, sources):
         self.model, self.survey, self.n = run.model, run.model.declared(), len(sources.key)
-        self._before = lambda: packets.rows_before(run, sources)
+        self._run, self._sources = run, sources
         self.tables = packets.rows(run, sources)
         self.alerts = ArrayEvaluator(self.survey.columns, self.survey.sentinels,
                                      AlertFields(self.model, self.tables))
@@ -121,7 +121,8 @@ class NeutralAlerts:
     @cached_property
     def _own_history(self):
         """As the table `history` has it after the night before; null of an object not met."""
-        found = points.arrow(points.in_order(self._histories(self._before())), self.n)
+        before = packets.rows_before(self._run, self._sources)
+        found = points.arrow(points.in_order(self._histories(before)), self.n)
         kept = merged([found[name] for name in ORDER],
                       [pa.nulls(self.n, found[name].type) for name in ORDER])
         is_known = self._value("diaObjectId").filled(0) != 0  # a moving object has no history

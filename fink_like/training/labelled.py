@@ -69,12 +69,11 @@ def held_out(rows):
     return (rows.group % 1000) < 1000 * HELD_OUT
 
 
-def folder(settings, trial, declaration, path):
+def folder(trial, declaration, path):
     """Packets of a folder, labelled by its ``labels.csv``: to test with, never to train.
 
     Parameters
     ----------
-    settings : Settings
     trial : Trial
     declaration : Declaration
     path : str or Path
@@ -143,7 +142,7 @@ def plain(trial, declaration, path):
                 "before" in given) else np.inf
             least, most = given.get("detections", declaration.detections)
             curves = read.at(least, most, given.get("days"), until)
-            rows, features = seen(trial.specs, curves.columns(given["survey"], trial.types))
+            rows, features = seen(trial.specs, trial.of_plain(curves, given["survey"]))
             objects = pd.Series(curves.objects).iloc[rows]
             label = objects.map(known[given.get("label", "label")])
             told = {"labels": len(known), "read": len(read), "at_a_moment": len(curves),
@@ -208,4 +207,3 @@ def _truth(label, objects, survey, declaration):
         "label": label.map(declaration.labels).map(places).fillna(-1).to_numpy(np.int64),
         "name": label.to_numpy(object), "survey": survey,
         "group": [number(text) for text in objects]})
-

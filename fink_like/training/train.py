@@ -107,17 +107,17 @@ def _real(settings, given, trial, declared, own):
     if every is not None:
         yield "stored alerts, held out", every.take(labelled.held_out(every)), stored
     for path in given.folders:
-        for source, found, read in _of_folder(settings, trial, declared, path):
+        for source, found, read in _of_folder(trial, declared, path):
             known = np.isin(found.group, taught.group) if found and taught else np.zeros(0, bool)
             yield (source, found.take(~known) if known.any() else found,
                    {**read, "trained_on": int(known.sum())})
 
 
-def _of_folder(settings, trial, declared, path):
+def _of_folder(trial, declared, path):
     """Labelled packets, if it has any, and the plain light curves that are declared."""
     curves = [(f"{path}/{name}", *found) for name, *found in labelled.plain(trial, declared, path)]
     if not curves or (Path(path) / labelled.FILE).is_file():
-        yield (str(path), *labelled.folder(settings, trial, declared, path))
+        yield (str(path), *labelled.folder(trial, declared, path))
     yield from curves
 
 

@@ -132,7 +132,7 @@ def test_a_folder_of_labelled_packets_is_tested_with_only(settings, folder, tmp_
     lines.append({**lines[0], "survey": "other", "file": "0.avro"})
     lines.append({**lines[0], "alert_id": 7, "file": "1.avro"})
     pd.DataFrame(lines).to_csv(tmp_path / "labels.csv", index=False)
-    found, told = labelled.folder(settings, trial, declaration.load(folder), tmp_path)
+    found, told = labelled.folder(trial, declaration.load(folder), tmp_path)
     assert told["labels"] == 62 and told["read"] == 60 and 20 < told["computed"] == len(found)
     assert told["left_out"] == {"0.avro": "other is not declared here"}
     assert set(zip(found.name, found.label)) == {("SN Ia", 0), ("Bird", -1)}
@@ -149,13 +149,13 @@ def test_a_folder_of_labelled_packets_is_tested_with_only(settings, folder, tmp_
     fewer = sum(one["n"] for one in read[str(tmp_path)]["labels_seen"].values())
     assert 0 < read[str(tmp_path)]["trained_on"] == sum(one["n"] for one in seen.values()) - fewer
     with pytest.raises(ConfigError, match="labels.csv is not there"):
-        labelled.folder(settings, trial, declaration.load(folder), tmp_path / "nowhere")
+        labelled.folder(trial, declaration.load(folder), tmp_path / "nowhere")
 
 
 def test_real_labelled_packets(settings, folder, fixtures):
     declare(folder, classes={"sn": ["SN Ia"], "other": ["EW", "asteroid"]}, thresholds={},
             labels={"Seyfert": "other", "QSO": "other", "SN Ia (GENTYPE 10)": "sn"})
-    found, told = labelled.folder(settings, Trial(settings, NAME), declaration.load(folder),
+    found, told = labelled.folder(Trial(settings, NAME), declaration.load(folder),
                                   fixtures)
     assert told["read"] == 672 and told["computed"] == len(found) > 400
     assert np.isfinite(found.features).any(axis=1).all() and told["left_out"] == {}
@@ -235,7 +235,7 @@ def test_labelled_alerts_come_in_the_order_of_their_ids(settings, folder, tmp_pa
         lines.append({"survey": "ZTF", "object_id": "one", "file": f"{number * 7 % 12}.avro",
                       "alert_id": alert["diaSourceId"], "label": str(alert["diaSourceId"])})
     pd.DataFrame(lines).to_csv(tmp_path / "labels.csv", index=False)
-    found, _ = labelled.folder(settings, trial, declared, tmp_path)
+    found, _ = labelled.folder(trial, declared, tmp_path)
     assert len(found) > 6 and [*found.name] == sorted(found.name, key=int)
 
     objects, _ = stored(settings, trial, 20)
